@@ -1,0 +1,197 @@
+package ledger
+
+import (
+	"errors"
+
+	"github.com/cairnstream/cairn/checkpointstore/catalog"
+	"github.com/cairnstream/cairn/dataflow"
+)
+
+// Refusals: results of Apply that changed nothing. Callers decide with errors.Is.
+var (
+	ErrStaleTerm        = errors.New("command of another term")
+	ErrStaleAttempt     = errors.New("not the job's current attempt")
+	ErrEndedIncarnation = errors.New("worker incarnation has ended")
+	ErrNoJob            = errors.New("no such job")
+	ErrJobExists        = errors.New("job exists")
+	ErrJobEnded         = errors.New("job has ended")
+	ErrNotRunning       = errors.New("job is not running")
+	ErrNotPending       = errors.New("checkpoint is not pending")
+	ErrNoCheckpoint     = errors.New("no such checkpoint")
+	ErrCheckpointNeeded = errors.New("checkpoint is still needed")
+	ErrMarkedObject     = errors.New("object is marked for deletion")
+)
+
+// Status is where a job is in its life.
+//
+//	created -> running <-> restarting
+//	   any of these -> finishing -> finished
+//	                -> cancelling -> cancelled
+//	                -> failed
+type Status string
+
+// The statuses. The last three are terminal.
+const (
+	Created    Status = "created"    // no attempt yet, or waiting for slots
+	Deploying  Status = "deploying"  // an attempt is placed, not all subtasks run
+	Running    Status = "running"    // all subtasks of the current attempt run
+	Restarting Status = "restarting" // the last attempt failed
+	Finishing  Status = "finishing"  // done; sink commits are owed
+	Cancelling Status = "cancelling" // cancelled; sink commits are owed
+	Finished   Status = "finished"
+	Cancelled  Status = "cancelled"
+	Failed     Status = "failed"
+)
+
+// Terminal tells whether nothing of the job will ever change.
+func (s Status) Terminal() bool { return s == Finished || s == Cancelled || s == Failed }
+
+// Active tells whether the job is to run.
+func (s Status) Active() bool {
+	return s == Created || s == Deploying || s == Running || s == Restarting
+}
+
+// Worker is an agent as Raft knows it.
+type Worker struct {
+	ID          dataflow.WorkerID    `cbor:"1,keyasint"`
+	Incarnation dataflow.Incarnation `cbor:"2,keyasint"`
+	Ended       bool                 `cbor:"3,keyasint,omitempty"`
+	Slots       int                  `cbor:"4,keyasint"`
+	Platform    string               `cbor:"5,keyasint"`
+	Host        string               `cbor:"6,keyasint"`
+	Build       string               `cbor:"7,keyasint"`
+	Since       int64                `cbor:"8,keyasint"` // Unix milliseconds
+	Reason      string               `cbor:"9,keyasint,omitempty"`
+}
+
+// Member is a controller as Raft knows it.
+type Member struct {
+	ID          string `cbor:"1,keyasint"`
+	APIAddress  string `cbor:"2,keyasint"`
+	RaftAddress string `cbor:"3,keyasint"`
+	MaxVersion  int    `cbor:"4,keyasint"`
+	Build       string `cbor:"5,keyasint"`
+}
+
+// Execution is one attempt of a job.
+type Execution struct {
+	Attempt   dataflow.Attempt      `cbor:"1,keyasint"`
+	Placement []Placement           `cbor:"2,keyasint"`
+	Restore   dataflow.CheckpointID `cbor:"3,keyasint"` // 0: from the beginning
+	Metadata  catalog.Object        `cbor:"4,keyasint,omitempty"`
+	StartedAt int64                 `cbor:"5,keyasint"`
+	Ended     bool                  `cbor:"6,keyasint,omitempty"`
+}
+
+// Pending is a checkpoint in flight.
+type Pending struct {
+	ID      dataflow.CheckpointID `cbor:"1,keyasint"`
+	Attempt dataflow.Attempt      `cbor:"2,keyasint"`
+	Trigger string                `cbor:"3,keyasint"`
+	At      int64                 `cbor:"4,keyasint"`
+	Term    dataflow.Term         `cbor:"5,keyasint"`
+}
+
+// CheckpointHistory is a checkpoint's line in the history, whatever became of it.
+type CheckpointHistory struct {
+	ID        dataflow.CheckpointID `cbor:"1,keyasint"`
+	Attempt   dataflow.Attempt      `cbor:"2,keyasint"`
+	Trigger   string                `cbor:"3,keyasint"`
+	Status    string                `cbor:"4,keyasint"` // completed, failed
+	Reason    string                `cbor:"5,keyasint,omitempty"`
+	BegunAt   int64                 `cbor:"6,keyasint"`
+	EndedAt   int64                 `cbor:"7,keyasint"`
+	BegunTerm dataflow.Term         `cbor:"8,keyasint"`
+	EndedTerm dataflow.Term         `cbor:"9,keyasint"`
+	Stats     CheckpointStats       `cbor:"10,keyasint"`
+	Metadata  catalog.Object        `cbor:"11,keyasint"`
+}
+
+// FailureRecord is one failure of a job, for people.
+type FailureRecord struct {
+	At      int64            `cbor:"1,keyasint"`
+	Attempt dataflow.Attempt `cbor:"2,keyasint"`
+	Reason  string           `cbor:"3,keyasint"`
+	Stack   string           `cbor:"4,keyasint,omitempty"`
+}
+
+// Bounds of what the ledger keeps per job, so that a job that runs for years
+// costs the log's snapshot no more than one that began today.
+const (
+	historyMax  = 1000     // checkpoints, oldest dropped first
+	failuresMax = 16       // as Flink's exception history
+	stackMax    = 16 << 10 // bytes of a failure's stack
+	keysMax     = 10_000   // idempotency keys remembered in the cluster
+)
+
+// Job is everything that Raft holds of a job.
+type Job struct {
+	ID          dataflow.JobID   `cbor:"1,keyasint"`
+	Name        string           `cbor:"2,keyasint"`
+	Artifact    string           `cbor:"3,keyasint"`
+	Args        []string         `cbor:"4,keyasint"`
+	Graph       []byte           `cbor:"5,keyasint"`
+	Options     dataflow.Options `cbor:"6,keyasint"`
+	Platform    string           `cbor:"7,keyasint"`
+	Status      Status           `cbor:"8,keyasint"`
+	Reason      string           `cbor:"9,keyasint,omitempty"`
+	SubmittedAt int64            `cbor:"10,keyasint"`
+	EndedAt     int64            `cbor:"11,keyasint,omitempty"`
+
+	Execution       *Execution `cbor:"12,keyasint,omitempty"` // the latest attempt
+	NotBefore       int64      `cbor:"13,keyasint,omitempty"` // restarting: Unix milliseconds
+	FailuresInRow   int        `cbor:"14,keyasint,omitempty"`
+	Restarts        int        `cbor:"15,keyasint,omitempty"`
+	RunningSince    int64      `cbor:"16,keyasint,omitempty"`
+	CheckpointFails int        `cbor:"17,keyasint,omitempty"` // in a row
+
+	NextCheckpoint dataflow.CheckpointID `cbor:"18,keyasint"`
+	Pending        []Pending             `cbor:"19,keyasint,omitempty"` // by id
+	Completed      int64                 `cbor:"20,keyasint"`           // since the job began
+	FailedCount    int64                 `cbor:"21,keyasint"`
+	Committed      dataflow.CheckpointID `cbor:"22,keyasint"` // sink commits confirmed up to here
+	History        []CheckpointHistory   `cbor:"23,keyasint,omitempty"`
+	Failures       []FailureRecord       `cbor:"24,keyasint,omitempty"`
+	Catalog        *catalog.Catalog      `cbor:"25,keyasint"`
+}
+
+// Completed is CompleteCheckpoint's result.
+type Completed struct {
+	ID       dataflow.CheckpointID
+	Subsumed []dataflow.CheckpointID // dropped by retention
+	Aborted  []dataflow.CheckpointID // older pending ones
+}
+
+// Event is one thing that an applied entry made happen, for watchers and logs.
+type Event struct {
+	Index      uint64
+	Term       uint64
+	At         int64
+	Type       EventType
+	Job        dataflow.JobID
+	Attempt    dataflow.Attempt
+	Checkpoint dataflow.CheckpointID
+	Worker     dataflow.WorkerID
+	Controller string
+	Detail     string
+}
+
+// EventType names what happened.
+type EventType string
+
+// The events.
+const (
+	EventLeaderEstablished   EventType = "leader_established"
+	EventWorkerRegistered    EventType = "worker_registered"
+	EventWorkerEnded         EventType = "worker_ended"
+	EventJobSubmitted        EventType = "job_submitted"
+	EventJobStatus           EventType = "job_status" // Detail: the new status
+	EventAttemptStarted      EventType = "attempt_started"
+	EventAttemptRunning      EventType = "attempt_running"
+	EventAttemptFailed       EventType = "attempt_failed"
+	EventCheckpointBegun     EventType = "checkpoint_begun"
+	EventCheckpointCompleted EventType = "checkpoint_completed"
+	EventCheckpointAborted   EventType = "checkpoint_aborted"
+	EventCommitsConfirmed    EventType = "commits_confirmed"
+	EventCheckpointDeleted   EventType = "checkpoint_deleted"
+)

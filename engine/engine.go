@@ -1,0 +1,123 @@
+// Package engine runs the subtasks of a job's attempt in one process: the
+// mailbox loop, operator chains, alignment of barriers, watermarks, timers and
+// snapshots.
+//
+// One goroutine per subtask does all of its work, a batch at a time; what takes
+// time (uploads, commits) runs beside it. The engine knows nothing of leaders
+// or agents: package task (in a cluster) and package local (in one process)
+// tell it what to do through Attempt's methods and hear of it through Events.
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/exchange"
+	"github.com/cairnstream/cairn/objectstore"
+	"github.com/cairnstream/cairn/snapshot"
+)
+
+// Config is what an Attempt needs to run its share of a job.
+type Config struct {
+	Cluster string
+	Job     dataflow.JobID
+	Attempt dataflow.Attempt
+	Process dataflow.Incarnation
+	Options dataflow.Options // defaults filled in
+	// Subtasks are those that run here; the plan is the program's graph's.
+	Subtasks []dataflow.TaskID
+	Bucket   objectstore.Bucket
+	// ObjectPrefix is where this process's changelog objects go, ending in
+	// '/': cluster, job, attempt and process are in it, so that no other
+	// process ever writes a name below it.
+	ObjectPrefix string
+	// Restore is the checkpoint to start from; nil starts from the beginning.
+	Restore *Restore
+	// Network connects to subtasks elsewhere; nil if all of them run here.
+	Network Network
+	Events  Events
+	// OpenBucket opens a connector's store by URL.
+	OpenBucket func(ctx context.Context, url string) (objectstore.Bucket, error)
+	Log        *slog.Logger
+}
+
+// Restore is a completed checkpoint, from its metadata object.
+type Restore struct {
+	Checkpoint dataflow.CheckpointID
+	Attempt    dataflow.Attempt // that made it
+	KeyGroups  int
+	Processes  []snapshot.Process
+}
+
+// Network is how an attempt reaches subtasks in other processes.
+type Network interface {
+	// Accept announces a channel whose receiving end is here. Before Run.
+	Accept(id exchange.ChannelID, credit int, r exchange.Receiver) (exchange.Granter, error)
+	// Open connects a channel whose sending end is here. During Run.
+	Open(ctx context.Context, id exchange.ChannelID) (exchange.Sender, error)
+}
+
+// Events is how an attempt tells its host what happens. Calls come from several
+// goroutines and must not block.
+type Events interface {
+	// Acknowledge: all subtasks here have taken part in the checkpoint and all
+	// bytes are durable. s is everything needed to start them again.
+	Acknowledge(id dataflow.CheckpointID, s *snapshot.Process)
+	// Decline: the checkpoint can not be taken here; the attempt goes on.
+	Decline(id dataflow.CheckpointID, reason string)
+	// EndOfData: every subtask here has seen the end of all its inputs.
+	EndOfData()
+	// Committed: all sink transactions of subtasks here up to id are committed.
+	Committed(id dataflow.CheckpointID)
+	// Restoring tells how far a restore has come, in bytes.
+	Restoring(done, total int64)
+	// Trace is for measurements from outside: see TraceEvent.
+	Trace(TraceEvent)
+}
+
+// TraceKind says what a TraceEvent is about.
+type TraceKind string
+
+// The kinds of trace events.
+const (
+	TraceStart       TraceKind = "start"        // a subtask of an attempt begins to run
+	TraceFirstRecord TraceKind = "first_record" // a sink subtask gets its first record of the attempt
+	TraceSinkGap     TraceKind = "sink_gap"     // a sink subtask got no record from From to To (10 ms or longer)
+	TraceCommit      TraceKind = "commit"       // a sink subtask's output became visible
+)
+
+// TraceEvent is a measured happening in a subtask, by this process's clock.
+type TraceEvent struct {
+	Kind       TraceKind             `json:"kind"`
+	At         time.Time             `json:"at"`
+	From       time.Time             `json:"from,omitzero"`
+	Job        dataflow.JobID        `json:"job"`
+	Attempt    dataflow.Attempt      `json:"attempt"`
+	Process    dataflow.Incarnation  `json:"process"`
+	Task       dataflow.TaskID       `json:"task"`
+	UID        dataflow.UID          `json:"uid,omitempty"`
+	Checkpoint dataflow.CheckpointID `json:"checkpoint,omitempty"`
+}
+
+// SubtaskStats is what a subtask has done since its attempt started.
+type SubtaskStats struct {
+	Task         dataflow.TaskID
+	RecordsIn    int64
+	RecordsOut   int64
+	BytesIn      int64 // from other processes
+	StateEntries int64
+	StateBytes   int64
+	Watermark    int64 // Unix milliseconds; connector.NoTime before the first
+	BadRecords   int64
+	Busy         time.Duration // working, since the start
+	Backpressure time.Duration // waiting for credit downstream, since the start
+}
+
+// Stats is what an attempt has done in this process.
+type Stats struct {
+	Subtasks []SubtaskStats
+	Puts     int64
+	Uploaded int64 // bytes
+}
