@@ -1,0 +1,64 @@
+package dataflow
+
+import (
+	"cmp"
+	"errors"
+	"time"
+)
+
+// WithDefaults fills in what was not chosen.
+func (o Options) WithDefaults() Options {
+	o.CheckpointInterval = cmp.Or(o.CheckpointInterval, 10*time.Second)
+	o.CheckpointTimeout = cmp.Or(o.CheckpointTimeout, 10*time.Minute)
+	o.Retained = cmp.Or(o.Retained, 3)
+	o.BatchRows = cmp.Or(o.BatchRows, 1024)
+	o.BatchLinger = cmp.Or(o.BatchLinger, time.Millisecond)
+	o.ChannelBatches = cmp.Or(o.ChannelBatches, 8)
+	r := &o.Restart
+	r.Initial = cmp.Or(r.Initial, time.Second)
+	r.Max = cmp.Or(r.Max, time.Minute)
+	r.Multiplier = cmp.Or(r.Multiplier, 1.5)
+	r.Jitter = cmp.Or(r.Jitter, 0.1)
+	r.ResetAfter = cmp.Or(r.ResetAfter, time.Hour)
+	return o
+}
+
+// Merge returns o with every field that over chooses.
+func (o Options) Merge(over Options) Options {
+	o.CheckpointInterval = cmp.Or(over.CheckpointInterval, o.CheckpointInterval)
+	o.CheckpointTimeout = cmp.Or(over.CheckpointTimeout, o.CheckpointTimeout)
+	o.MinPause = cmp.Or(over.MinPause, o.MinPause)
+	o.TolerableFailures = cmp.Or(over.TolerableFailures, o.TolerableFailures)
+	o.Retained = cmp.Or(over.Retained, o.Retained)
+	o.BatchRows = cmp.Or(over.BatchRows, o.BatchRows)
+	o.BatchLinger = cmp.Or(over.BatchLinger, o.BatchLinger)
+	o.ChannelBatches = cmp.Or(over.ChannelBatches, o.ChannelBatches)
+	r := over.Restart
+	o.Restart = RestartStrategy{
+		Initial:    cmp.Or(r.Initial, o.Restart.Initial),
+		Max:        cmp.Or(r.Max, o.Restart.Max),
+		Multiplier: cmp.Or(r.Multiplier, o.Restart.Multiplier),
+		Jitter:     cmp.Or(r.Jitter, o.Restart.Jitter),
+		ResetAfter: cmp.Or(r.ResetAfter, o.Restart.ResetAfter),
+		Attempts:   cmp.Or(r.Attempts, o.Restart.Attempts),
+	}
+	return o
+}
+
+// Validate reports every bad option at once; unset ones are fine.
+func (o Options) Validate() error {
+	var v problems
+	v.check(o.CheckpointInterval <= 0 || o.CheckpointInterval >= 10*time.Millisecond, "checkpoint_interval %v: use 10ms or more, or a negative one for none", o.CheckpointInterval)
+	v.check(o.CheckpointTimeout == 0 || o.CheckpointTimeout >= 100*time.Millisecond, "checkpoint_timeout %v: use 100ms or more", o.CheckpointTimeout)
+	v.check(o.MinPause >= 0, "min_pause %v: it can't be negative", o.MinPause)
+	v.check(o.Retained >= 0 && o.Retained <= 10_000, "retained %d: use 1 to 10000", o.Retained)
+	v.check(o.BatchRows >= 0 && o.BatchRows <= 1<<20, "batch_rows %d: use 1 to %d", o.BatchRows, 1<<20)
+	v.check(o.BatchLinger >= 0 && o.BatchLinger <= time.Minute, "batch_linger %v: use up to 1m", o.BatchLinger)
+	v.check(o.ChannelBatches >= 0 && o.ChannelBatches <= 1<<16, "channel_batches %d: use 1 to %d", o.ChannelBatches, 1<<16)
+	r := o.Restart
+	v.check(r.Initial >= 0 && r.Max >= 0 && r.ResetAfter >= 0, "restart: a delay is negative (initial %v, max %v, reset_after %v)", r.Initial, r.Max, r.ResetAfter)
+	v.check(r.Max == 0 || r.Initial <= r.Max, "restart: initial %v is above max %v", r.Initial, r.Max)
+	v.check(r.Multiplier == 0 || r.Multiplier >= 1, "restart: multiplier %v: use 1 or more", r.Multiplier)
+	v.check(r.Jitter >= 0 && r.Jitter <= 1, "restart: jitter %v: use 0 to 1", r.Jitter)
+	return errors.Join(v...)
+}
