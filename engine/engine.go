@@ -39,7 +39,7 @@ type Config struct {
 	Network Network
 	Events  Events
 	// OpenBucket opens a connector's store by URL.
-	OpenBucket func(ctx context.Context, url string) (objectstore.Bucket, error)
+	OpenBucket OpenBucket
 	Log        *slog.Logger
 }
 
@@ -49,6 +49,9 @@ type Restore struct {
 	Attempt    dataflow.Attempt // that made it
 	KeyGroups  int
 	Processes  []snapshot.Process
+	// CommitsKnown says that all sink transactions up to this checkpoint are
+	// committed and forgotten; a restore does not commit them again.
+	CommitsKnown dataflow.CheckpointID
 }
 
 // Network is how an attempt reaches subtasks in other processes.
@@ -111,6 +114,7 @@ type SubtaskStats struct {
 	StateBytes   int64
 	Watermark    int64 // Unix milliseconds; connector.NoTime before the first
 	BadRecords   int64
+	LateRecords  int64         // after their window's end
 	Busy         time.Duration // working, since the start
 	Backpressure time.Duration // waiting for credit downstream, since the start
 }

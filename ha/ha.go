@@ -1,6 +1,22 @@
 // Package ha is the Raft group: it replicates opaque commands, ties
 // leader-only work to terms, takes and restores snapshots, and knows who leads.
 // It knows nothing of jobs or checkpoints.
+//
+// A controller opens a Node on its data directory with its StateMachine, calls
+// Terms with what only the leader does, and Propose with what must be agreed on:
+//
+//	node, err := ha.Open(cfg, ledger)
+//	...
+//	err = node.Terms(ctx, func(ctx context.Context, term uint64) error {
+//		// Everything committed before is applied; ctx ends with the term.
+//		result, err := node.Propose(ctx, command)
+//		...
+//	})
+//
+// The node is fail-stop: whatever it can't be sure of (a failed or hanging disk,
+// a damaged file, an entry that can't be applied) ends the process rather than
+// being worked around, since the others go on without it. docs/design/0001-raft-group.md
+// has the reasons and the file formats.
 package ha
 
 import (

@@ -27,6 +27,11 @@ var (
 	// ErrNoBucket is returned by Open when the bucket or folder does not
 	// exist or may not be used.
 	ErrNoBucket = errors.New("no such bucket")
+	// ErrRange is returned by a Get whose range is negative or goes beyond the
+	// object's end.
+	ErrRange = errors.New("range beyond the object's end")
+	// ErrKey is returned for a key that breaks Bucket's rules.
+	ErrKey = errors.New("bad object key")
 )
 
 // Ref names a range of an immutable object and what it holds: the one word
@@ -60,8 +65,11 @@ type PutOptions struct {
 // not at all: a reader never sees a part. Concurrency: all methods may be
 // called at once. Retries: an implementation retries what is safe to retry
 // within its own budget and then returns the last error; callers retry with
-// the same bytes. Keys are slash-separated, of [A-Za-z0-9._=-/], at most 512 bytes,
-// without empty, "." or ".." segments; anything else is an error.
+// the same bytes. Keys are slash-separated, of [A-Za-z0-9._=-/], at most 512 bytes
+// and 255 a segment, without empty, "." or ".." segments; the first segment
+// ".tmp" belongs to the implementations; anything else is an error (CheckKey).
+// Folders and real servers add two rules that nobody checks: no key is another
+// key followed by "/" and more, and no two keys differ in case alone.
 type Bucket interface {
 	// Put stores data under key.
 	Put(ctx context.Context, key string, data []byte, opts PutOptions) error

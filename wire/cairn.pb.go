@@ -2968,6 +2968,126 @@ func (x *Raw) GetData() []byte {
 	return nil
 }
 
+type AnnounceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Controller    string                 `protobuf:"bytes,1,opt,name=controller,proto3" json:"controller,omitempty"`
+	ApiAddress    string                 `protobuf:"bytes,2,opt,name=api_address,json=apiAddress,proto3" json:"api_address,omitempty"`
+	RaftAddress   string                 `protobuf:"bytes,3,opt,name=raft_address,json=raftAddress,proto3" json:"raft_address,omitempty"`
+	MaxVersion    int32                  `protobuf:"varint,4,opt,name=max_version,json=maxVersion,proto3" json:"max_version,omitempty"` // newest command version that it applies
+	Build         string                 `protobuf:"bytes,5,opt,name=build,proto3" json:"build,omitempty"`
+	Applied       uint64                 `protobuf:"varint,6,opt,name=applied,proto3" json:"applied,omitempty"` // index of the newest Raft entry it has applied
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnnounceRequest) Reset() {
+	*x = AnnounceRequest{}
+	mi := &file_cairn_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnnounceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnnounceRequest) ProtoMessage() {}
+
+func (x *AnnounceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnnounceRequest.ProtoReflect.Descriptor instead.
+func (*AnnounceRequest) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *AnnounceRequest) GetController() string {
+	if x != nil {
+		return x.Controller
+	}
+	return ""
+}
+
+func (x *AnnounceRequest) GetApiAddress() string {
+	if x != nil {
+		return x.ApiAddress
+	}
+	return ""
+}
+
+func (x *AnnounceRequest) GetRaftAddress() string {
+	if x != nil {
+		return x.RaftAddress
+	}
+	return ""
+}
+
+func (x *AnnounceRequest) GetMaxVersion() int32 {
+	if x != nil {
+		return x.MaxVersion
+	}
+	return 0
+}
+
+func (x *AnnounceRequest) GetBuild() string {
+	if x != nil {
+		return x.Build
+	}
+	return ""
+}
+
+func (x *AnnounceRequest) GetApplied() uint64 {
+	if x != nil {
+		return x.Applied
+	}
+	return 0
+}
+
+type AnnounceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnnounceResponse) Reset() {
+	*x = AnnounceResponse{}
+	mi := &file_cairn_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnnounceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnnounceResponse) ProtoMessage() {}
+
+func (x *AnnounceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnnounceResponse.ProtoReflect.Descriptor instead.
+func (*AnnounceResponse) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{33}
+}
+
 type ClusterStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2976,7 +3096,7 @@ type ClusterStatusRequest struct {
 
 func (x *ClusterStatusRequest) Reset() {
 	*x = ClusterStatusRequest{}
-	mi := &file_cairn_proto_msgTypes[32]
+	mi := &file_cairn_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2988,7 +3108,7 @@ func (x *ClusterStatusRequest) String() string {
 func (*ClusterStatusRequest) ProtoMessage() {}
 
 func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[32]
+	mi := &file_cairn_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3001,7 +3121,7 @@ func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusRequest.ProtoReflect.Descriptor instead.
 func (*ClusterStatusRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{32}
+	return file_cairn_proto_rawDescGZIP(), []int{34}
 }
 
 type ClusterStatusResponse struct {
@@ -3022,7 +3142,7 @@ type ClusterStatusResponse struct {
 
 func (x *ClusterStatusResponse) Reset() {
 	*x = ClusterStatusResponse{}
-	mi := &file_cairn_proto_msgTypes[33]
+	mi := &file_cairn_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3034,7 +3154,7 @@ func (x *ClusterStatusResponse) String() string {
 func (*ClusterStatusResponse) ProtoMessage() {}
 
 func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[33]
+	mi := &file_cairn_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3047,7 +3167,7 @@ func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusResponse.ProtoReflect.Descriptor instead.
 func (*ClusterStatusResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{33}
+	return file_cairn_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ClusterStatusResponse) GetCluster() string {
@@ -3135,7 +3255,7 @@ type Controller struct {
 
 func (x *Controller) Reset() {
 	*x = Controller{}
-	mi := &file_cairn_proto_msgTypes[34]
+	mi := &file_cairn_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3147,7 +3267,7 @@ func (x *Controller) String() string {
 func (*Controller) ProtoMessage() {}
 
 func (x *Controller) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[34]
+	mi := &file_cairn_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3160,7 +3280,7 @@ func (x *Controller) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Controller.ProtoReflect.Descriptor instead.
 func (*Controller) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{34}
+	return file_cairn_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Controller) GetId() string {
@@ -3220,7 +3340,7 @@ type ListWorkersRequest struct {
 
 func (x *ListWorkersRequest) Reset() {
 	*x = ListWorkersRequest{}
-	mi := &file_cairn_proto_msgTypes[35]
+	mi := &file_cairn_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3232,7 +3352,7 @@ func (x *ListWorkersRequest) String() string {
 func (*ListWorkersRequest) ProtoMessage() {}
 
 func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[35]
+	mi := &file_cairn_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3245,7 +3365,7 @@ func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkersRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{35}
+	return file_cairn_proto_rawDescGZIP(), []int{37}
 }
 
 type ListWorkersResponse struct {
@@ -3257,7 +3377,7 @@ type ListWorkersResponse struct {
 
 func (x *ListWorkersResponse) Reset() {
 	*x = ListWorkersResponse{}
-	mi := &file_cairn_proto_msgTypes[36]
+	mi := &file_cairn_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3269,7 +3389,7 @@ func (x *ListWorkersResponse) String() string {
 func (*ListWorkersResponse) ProtoMessage() {}
 
 func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[36]
+	mi := &file_cairn_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3282,7 +3402,7 @@ func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkersResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{36}
+	return file_cairn_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListWorkersResponse) GetWorkers() []*Worker {
@@ -3310,7 +3430,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_cairn_proto_msgTypes[37]
+	mi := &file_cairn_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3322,7 +3442,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[37]
+	mi := &file_cairn_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3335,7 +3455,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{37}
+	return file_cairn_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Worker) GetId() string {
@@ -3419,7 +3539,7 @@ type ArtifactChunk struct {
 
 func (x *ArtifactChunk) Reset() {
 	*x = ArtifactChunk{}
-	mi := &file_cairn_proto_msgTypes[38]
+	mi := &file_cairn_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3431,7 +3551,7 @@ func (x *ArtifactChunk) String() string {
 func (*ArtifactChunk) ProtoMessage() {}
 
 func (x *ArtifactChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[38]
+	mi := &file_cairn_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3444,7 +3564,7 @@ func (x *ArtifactChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArtifactChunk.ProtoReflect.Descriptor instead.
 func (*ArtifactChunk) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{38}
+	return file_cairn_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ArtifactChunk) GetSha256() string {
@@ -3477,7 +3597,7 @@ type PutArtifactResponse struct {
 
 func (x *PutArtifactResponse) Reset() {
 	*x = PutArtifactResponse{}
-	mi := &file_cairn_proto_msgTypes[39]
+	mi := &file_cairn_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3489,7 +3609,7 @@ func (x *PutArtifactResponse) String() string {
 func (*PutArtifactResponse) ProtoMessage() {}
 
 func (x *PutArtifactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[39]
+	mi := &file_cairn_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3502,7 +3622,7 @@ func (x *PutArtifactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutArtifactResponse.ProtoReflect.Descriptor instead.
 func (*PutArtifactResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{39}
+	return file_cairn_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PutArtifactResponse) GetExisted() bool {
@@ -3527,7 +3647,7 @@ type SubmitJobRequest struct {
 
 func (x *SubmitJobRequest) Reset() {
 	*x = SubmitJobRequest{}
-	mi := &file_cairn_proto_msgTypes[40]
+	mi := &file_cairn_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3539,7 +3659,7 @@ func (x *SubmitJobRequest) String() string {
 func (*SubmitJobRequest) ProtoMessage() {}
 
 func (x *SubmitJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[40]
+	mi := &file_cairn_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3552,7 +3672,7 @@ func (x *SubmitJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJobRequest.ProtoReflect.Descriptor instead.
 func (*SubmitJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{40}
+	return file_cairn_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SubmitJobRequest) GetName() string {
@@ -3613,7 +3733,7 @@ type SubmitJobResponse struct {
 
 func (x *SubmitJobResponse) Reset() {
 	*x = SubmitJobResponse{}
-	mi := &file_cairn_proto_msgTypes[41]
+	mi := &file_cairn_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3625,7 +3745,7 @@ func (x *SubmitJobResponse) String() string {
 func (*SubmitJobResponse) ProtoMessage() {}
 
 func (x *SubmitJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[41]
+	mi := &file_cairn_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3638,7 +3758,7 @@ func (x *SubmitJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJobResponse.ProtoReflect.Descriptor instead.
 func (*SubmitJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{41}
+	return file_cairn_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SubmitJobResponse) GetJob() string {
@@ -3656,7 +3776,7 @@ type ListJobsRequest struct {
 
 func (x *ListJobsRequest) Reset() {
 	*x = ListJobsRequest{}
-	mi := &file_cairn_proto_msgTypes[42]
+	mi := &file_cairn_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3668,7 +3788,7 @@ func (x *ListJobsRequest) String() string {
 func (*ListJobsRequest) ProtoMessage() {}
 
 func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[42]
+	mi := &file_cairn_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3681,7 +3801,7 @@ func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsRequest.ProtoReflect.Descriptor instead.
 func (*ListJobsRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{42}
+	return file_cairn_proto_rawDescGZIP(), []int{44}
 }
 
 type ListJobsResponse struct {
@@ -3693,7 +3813,7 @@ type ListJobsResponse struct {
 
 func (x *ListJobsResponse) Reset() {
 	*x = ListJobsResponse{}
-	mi := &file_cairn_proto_msgTypes[43]
+	mi := &file_cairn_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3705,7 +3825,7 @@ func (x *ListJobsResponse) String() string {
 func (*ListJobsResponse) ProtoMessage() {}
 
 func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[43]
+	mi := &file_cairn_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3718,7 +3838,7 @@ func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsResponse.ProtoReflect.Descriptor instead.
 func (*ListJobsResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{43}
+	return file_cairn_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListJobsResponse) GetJobs() []*JobSummary {
@@ -3746,7 +3866,7 @@ type JobSummary struct {
 
 func (x *JobSummary) Reset() {
 	*x = JobSummary{}
-	mi := &file_cairn_proto_msgTypes[44]
+	mi := &file_cairn_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3758,7 +3878,7 @@ func (x *JobSummary) String() string {
 func (*JobSummary) ProtoMessage() {}
 
 func (x *JobSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[44]
+	mi := &file_cairn_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3771,7 +3891,7 @@ func (x *JobSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobSummary.ProtoReflect.Descriptor instead.
 func (*JobSummary) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{44}
+	return file_cairn_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *JobSummary) GetId() string {
@@ -3853,7 +3973,7 @@ type GetJobRequest struct {
 
 func (x *GetJobRequest) Reset() {
 	*x = GetJobRequest{}
-	mi := &file_cairn_proto_msgTypes[45]
+	mi := &file_cairn_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3865,7 +3985,7 @@ func (x *GetJobRequest) String() string {
 func (*GetJobRequest) ProtoMessage() {}
 
 func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[45]
+	mi := &file_cairn_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3878,7 +3998,7 @@ func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobRequest.ProtoReflect.Descriptor instead.
 func (*GetJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{45}
+	return file_cairn_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GetJobRequest) GetJob() string {
@@ -3907,7 +4027,7 @@ type GetJobResponse struct {
 
 func (x *GetJobResponse) Reset() {
 	*x = GetJobResponse{}
-	mi := &file_cairn_proto_msgTypes[46]
+	mi := &file_cairn_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3919,7 +4039,7 @@ func (x *GetJobResponse) String() string {
 func (*GetJobResponse) ProtoMessage() {}
 
 func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[46]
+	mi := &file_cairn_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3932,7 +4052,7 @@ func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobResponse.ProtoReflect.Descriptor instead.
 func (*GetJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{46}
+	return file_cairn_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetJobResponse) GetSummary() *JobSummary {
@@ -4025,7 +4145,7 @@ type SubtaskView struct {
 
 func (x *SubtaskView) Reset() {
 	*x = SubtaskView{}
-	mi := &file_cairn_proto_msgTypes[47]
+	mi := &file_cairn_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4037,7 +4157,7 @@ func (x *SubtaskView) String() string {
 func (*SubtaskView) ProtoMessage() {}
 
 func (x *SubtaskView) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[47]
+	mi := &file_cairn_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4050,7 +4170,7 @@ func (x *SubtaskView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskView.ProtoReflect.Descriptor instead.
 func (*SubtaskView) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{47}
+	return file_cairn_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SubtaskView) GetSubtask() *Subtask {
@@ -4100,7 +4220,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_cairn_proto_msgTypes[48]
+	mi := &file_cairn_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4112,7 +4232,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[48]
+	mi := &file_cairn_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4125,7 +4245,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{48}
+	return file_cairn_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Failure) GetAtUnixMs() int64 {
@@ -4166,7 +4286,7 @@ type CancelJobRequest struct {
 
 func (x *CancelJobRequest) Reset() {
 	*x = CancelJobRequest{}
-	mi := &file_cairn_proto_msgTypes[49]
+	mi := &file_cairn_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4178,7 +4298,7 @@ func (x *CancelJobRequest) String() string {
 func (*CancelJobRequest) ProtoMessage() {}
 
 func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[49]
+	mi := &file_cairn_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4191,7 +4311,7 @@ func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobRequest.ProtoReflect.Descriptor instead.
 func (*CancelJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{49}
+	return file_cairn_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *CancelJobRequest) GetJob() string {
@@ -4217,7 +4337,7 @@ type CancelJobResponse struct {
 
 func (x *CancelJobResponse) Reset() {
 	*x = CancelJobResponse{}
-	mi := &file_cairn_proto_msgTypes[50]
+	mi := &file_cairn_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4229,7 +4349,7 @@ func (x *CancelJobResponse) String() string {
 func (*CancelJobResponse) ProtoMessage() {}
 
 func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[50]
+	mi := &file_cairn_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4242,7 +4362,7 @@ func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobResponse.ProtoReflect.Descriptor instead.
 func (*CancelJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{50}
+	return file_cairn_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *CancelJobResponse) GetStatus() string {
@@ -4262,7 +4382,7 @@ type RestartJobRequest struct {
 
 func (x *RestartJobRequest) Reset() {
 	*x = RestartJobRequest{}
-	mi := &file_cairn_proto_msgTypes[51]
+	mi := &file_cairn_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4274,7 +4394,7 @@ func (x *RestartJobRequest) String() string {
 func (*RestartJobRequest) ProtoMessage() {}
 
 func (x *RestartJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[51]
+	mi := &file_cairn_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4287,7 +4407,7 @@ func (x *RestartJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartJobRequest.ProtoReflect.Descriptor instead.
 func (*RestartJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{51}
+	return file_cairn_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *RestartJobRequest) GetJob() string {
@@ -4313,7 +4433,7 @@ type RestartJobResponse struct {
 
 func (x *RestartJobResponse) Reset() {
 	*x = RestartJobResponse{}
-	mi := &file_cairn_proto_msgTypes[52]
+	mi := &file_cairn_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4325,7 +4445,7 @@ func (x *RestartJobResponse) String() string {
 func (*RestartJobResponse) ProtoMessage() {}
 
 func (x *RestartJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[52]
+	mi := &file_cairn_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4338,7 +4458,7 @@ func (x *RestartJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartJobResponse.ProtoReflect.Descriptor instead.
 func (*RestartJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{52}
+	return file_cairn_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RestartJobResponse) GetAttempt() uint64 {
@@ -4359,7 +4479,7 @@ type JobLogsRequest struct {
 
 func (x *JobLogsRequest) Reset() {
 	*x = JobLogsRequest{}
-	mi := &file_cairn_proto_msgTypes[53]
+	mi := &file_cairn_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4371,7 +4491,7 @@ func (x *JobLogsRequest) String() string {
 func (*JobLogsRequest) ProtoMessage() {}
 
 func (x *JobLogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[53]
+	mi := &file_cairn_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4384,7 +4504,7 @@ func (x *JobLogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobLogsRequest.ProtoReflect.Descriptor instead.
 func (*JobLogsRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{53}
+	return file_cairn_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *JobLogsRequest) GetJob() string {
@@ -4417,7 +4537,7 @@ type JobLogsResponse struct {
 
 func (x *JobLogsResponse) Reset() {
 	*x = JobLogsResponse{}
-	mi := &file_cairn_proto_msgTypes[54]
+	mi := &file_cairn_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4429,7 +4549,7 @@ func (x *JobLogsResponse) String() string {
 func (*JobLogsResponse) ProtoMessage() {}
 
 func (x *JobLogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[54]
+	mi := &file_cairn_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4442,7 +4562,7 @@ func (x *JobLogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobLogsResponse.ProtoReflect.Descriptor instead.
 func (*JobLogsResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{54}
+	return file_cairn_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *JobLogsResponse) GetLogs() []*WorkerLog {
@@ -4463,7 +4583,7 @@ type WorkerLog struct {
 
 func (x *WorkerLog) Reset() {
 	*x = WorkerLog{}
-	mi := &file_cairn_proto_msgTypes[55]
+	mi := &file_cairn_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4475,7 +4595,7 @@ func (x *WorkerLog) String() string {
 func (*WorkerLog) ProtoMessage() {}
 
 func (x *WorkerLog) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[55]
+	mi := &file_cairn_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4488,7 +4608,7 @@ func (x *WorkerLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerLog.ProtoReflect.Descriptor instead.
 func (*WorkerLog) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{55}
+	return file_cairn_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *WorkerLog) GetWorker() string {
@@ -4521,7 +4641,7 @@ type ListCheckpointsRequest struct {
 
 func (x *ListCheckpointsRequest) Reset() {
 	*x = ListCheckpointsRequest{}
-	mi := &file_cairn_proto_msgTypes[56]
+	mi := &file_cairn_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4533,7 +4653,7 @@ func (x *ListCheckpointsRequest) String() string {
 func (*ListCheckpointsRequest) ProtoMessage() {}
 
 func (x *ListCheckpointsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[56]
+	mi := &file_cairn_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4546,7 +4666,7 @@ func (x *ListCheckpointsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckpointsRequest.ProtoReflect.Descriptor instead.
 func (*ListCheckpointsRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{56}
+	return file_cairn_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ListCheckpointsRequest) GetJob() string {
@@ -4567,7 +4687,7 @@ type ListCheckpointsResponse struct {
 
 func (x *ListCheckpointsResponse) Reset() {
 	*x = ListCheckpointsResponse{}
-	mi := &file_cairn_proto_msgTypes[57]
+	mi := &file_cairn_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4579,7 +4699,7 @@ func (x *ListCheckpointsResponse) String() string {
 func (*ListCheckpointsResponse) ProtoMessage() {}
 
 func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[57]
+	mi := &file_cairn_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4592,7 +4712,7 @@ func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckpointsResponse.ProtoReflect.Descriptor instead.
 func (*ListCheckpointsResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{57}
+	return file_cairn_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ListCheckpointsResponse) GetCheckpoints() []*CheckpointView {
@@ -4647,7 +4767,7 @@ type CheckpointView struct {
 
 func (x *CheckpointView) Reset() {
 	*x = CheckpointView{}
-	mi := &file_cairn_proto_msgTypes[58]
+	mi := &file_cairn_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4659,7 +4779,7 @@ func (x *CheckpointView) String() string {
 func (*CheckpointView) ProtoMessage() {}
 
 func (x *CheckpointView) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[58]
+	mi := &file_cairn_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4672,7 +4792,7 @@ func (x *CheckpointView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointView.ProtoReflect.Descriptor instead.
 func (*CheckpointView) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{58}
+	return file_cairn_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *CheckpointView) GetId() uint64 {
@@ -4839,7 +4959,7 @@ type GetCheckpointRequest struct {
 
 func (x *GetCheckpointRequest) Reset() {
 	*x = GetCheckpointRequest{}
-	mi := &file_cairn_proto_msgTypes[59]
+	mi := &file_cairn_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4851,7 +4971,7 @@ func (x *GetCheckpointRequest) String() string {
 func (*GetCheckpointRequest) ProtoMessage() {}
 
 func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[59]
+	mi := &file_cairn_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4864,7 +4984,7 @@ func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{59}
+	return file_cairn_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *GetCheckpointRequest) GetJob() string {
@@ -4892,7 +5012,7 @@ type GetCheckpointResponse struct {
 
 func (x *GetCheckpointResponse) Reset() {
 	*x = GetCheckpointResponse{}
-	mi := &file_cairn_proto_msgTypes[60]
+	mi := &file_cairn_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4904,7 +5024,7 @@ func (x *GetCheckpointResponse) String() string {
 func (*GetCheckpointResponse) ProtoMessage() {}
 
 func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[60]
+	mi := &file_cairn_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4917,7 +5037,7 @@ func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*GetCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{60}
+	return file_cairn_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *GetCheckpointResponse) GetCheckpoint() *CheckpointView {
@@ -4951,7 +5071,7 @@ type TriggerCheckpointRequest struct {
 
 func (x *TriggerCheckpointRequest) Reset() {
 	*x = TriggerCheckpointRequest{}
-	mi := &file_cairn_proto_msgTypes[61]
+	mi := &file_cairn_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4963,7 +5083,7 @@ func (x *TriggerCheckpointRequest) String() string {
 func (*TriggerCheckpointRequest) ProtoMessage() {}
 
 func (x *TriggerCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[61]
+	mi := &file_cairn_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4976,7 +5096,7 @@ func (x *TriggerCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriggerCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*TriggerCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{61}
+	return file_cairn_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *TriggerCheckpointRequest) GetJob() string {
@@ -5002,7 +5122,7 @@ type TriggerCheckpointResponse struct {
 
 func (x *TriggerCheckpointResponse) Reset() {
 	*x = TriggerCheckpointResponse{}
-	mi := &file_cairn_proto_msgTypes[62]
+	mi := &file_cairn_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5014,7 +5134,7 @@ func (x *TriggerCheckpointResponse) String() string {
 func (*TriggerCheckpointResponse) ProtoMessage() {}
 
 func (x *TriggerCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[62]
+	mi := &file_cairn_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5027,7 +5147,7 @@ func (x *TriggerCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriggerCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*TriggerCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{62}
+	return file_cairn_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *TriggerCheckpointResponse) GetCheckpoint() uint64 {
@@ -5047,7 +5167,7 @@ type DeleteCheckpointRequest struct {
 
 func (x *DeleteCheckpointRequest) Reset() {
 	*x = DeleteCheckpointRequest{}
-	mi := &file_cairn_proto_msgTypes[63]
+	mi := &file_cairn_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5059,7 +5179,7 @@ func (x *DeleteCheckpointRequest) String() string {
 func (*DeleteCheckpointRequest) ProtoMessage() {}
 
 func (x *DeleteCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[63]
+	mi := &file_cairn_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5072,7 +5192,7 @@ func (x *DeleteCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{63}
+	return file_cairn_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *DeleteCheckpointRequest) GetJob() string {
@@ -5097,7 +5217,7 @@ type DeleteCheckpointResponse struct {
 
 func (x *DeleteCheckpointResponse) Reset() {
 	*x = DeleteCheckpointResponse{}
-	mi := &file_cairn_proto_msgTypes[64]
+	mi := &file_cairn_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5109,7 +5229,7 @@ func (x *DeleteCheckpointResponse) String() string {
 func (*DeleteCheckpointResponse) ProtoMessage() {}
 
 func (x *DeleteCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[64]
+	mi := &file_cairn_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5122,7 +5242,7 @@ func (x *DeleteCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*DeleteCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{64}
+	return file_cairn_proto_rawDescGZIP(), []int{66}
 }
 
 type WatchRequest struct {
@@ -5134,7 +5254,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_cairn_proto_msgTypes[65]
+	mi := &file_cairn_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5146,7 +5266,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[65]
+	mi := &file_cairn_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5159,7 +5279,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{65}
+	return file_cairn_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *WatchRequest) GetJob() string {
@@ -5188,7 +5308,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_cairn_proto_msgTypes[66]
+	mi := &file_cairn_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5200,7 +5320,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[66]
+	mi := &file_cairn_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5213,7 +5333,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{66}
+	return file_cairn_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Event) GetIndex() uint64 {
@@ -5532,7 +5652,19 @@ const file_cairn_proto_rawDesc = "" +
 	"\n" +
 	"trace_file\x18\x06 \x01(\tR\ttraceFile\"\x19\n" +
 	"\x03Raw\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data\"\x16\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\xc6\x01\n" +
+	"\x0fAnnounceRequest\x12\x1e\n" +
+	"\n" +
+	"controller\x18\x01 \x01(\tR\n" +
+	"controller\x12\x1f\n" +
+	"\vapi_address\x18\x02 \x01(\tR\n" +
+	"apiAddress\x12!\n" +
+	"\fraft_address\x18\x03 \x01(\tR\vraftAddress\x12\x1f\n" +
+	"\vmax_version\x18\x04 \x01(\x05R\n" +
+	"maxVersion\x12\x14\n" +
+	"\x05build\x18\x05 \x01(\tR\x05build\x12\x18\n" +
+	"\aapplied\x18\x06 \x01(\x04R\aapplied\"\x12\n" +
+	"\x10AnnounceResponse\"\x16\n" +
 	"\x14ClusterStatusRequest\"\xc4\x02\n" +
 	"\x15ClusterStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12!\n" +
@@ -5750,7 +5882,9 @@ const file_cairn_proto_rawDesc = "" +
 	"Supervisor\x128\n" +
 	"\x06Attach\x12\x15.cairn.v1.TaskMessage\x1a\x13.cairn.v1.TaskOrder(\x010\x0127\n" +
 	"\bExchange\x12+\n" +
-	"\aChannel\x12\r.cairn.v1.Raw\x1a\r.cairn.v1.Raw(\x010\x012\x9c\b\n" +
+	"\aChannel\x12\r.cairn.v1.Raw\x1a\r.cairn.v1.Raw(\x010\x012L\n" +
+	"\aMembers\x12A\n" +
+	"\bAnnounce\x12\x19.cairn.v1.AnnounceRequest\x1a\x1a.cairn.v1.AnnounceResponse2\x9c\b\n" +
 	"\aControl\x12P\n" +
 	"\rClusterStatus\x12\x1e.cairn.v1.ClusterStatusRequest\x1a\x1f.cairn.v1.ClusterStatusResponse\x12J\n" +
 	"\vListWorkers\x12\x1c.cairn.v1.ListWorkersRequest\x1a\x1d.cairn.v1.ListWorkersResponse\x12G\n" +
@@ -5781,7 +5915,7 @@ func file_cairn_proto_rawDescGZIP() []byte {
 }
 
 var file_cairn_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_cairn_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_cairn_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
 var file_cairn_proto_goTypes = []any{
 	(ProcessState)(0),                 // 0: cairn.v1.ProcessState
 	(OutcomeKind)(0),                  // 1: cairn.v1.OutcomeKind
@@ -5817,41 +5951,43 @@ var file_cairn_proto_goTypes = []any{
 	(*TaskOrder)(nil),                 // 31: cairn.v1.TaskOrder
 	(*TaskWelcome)(nil),               // 32: cairn.v1.TaskWelcome
 	(*Raw)(nil),                       // 33: cairn.v1.Raw
-	(*ClusterStatusRequest)(nil),      // 34: cairn.v1.ClusterStatusRequest
-	(*ClusterStatusResponse)(nil),     // 35: cairn.v1.ClusterStatusResponse
-	(*Controller)(nil),                // 36: cairn.v1.Controller
-	(*ListWorkersRequest)(nil),        // 37: cairn.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),       // 38: cairn.v1.ListWorkersResponse
-	(*Worker)(nil),                    // 39: cairn.v1.Worker
-	(*ArtifactChunk)(nil),             // 40: cairn.v1.ArtifactChunk
-	(*PutArtifactResponse)(nil),       // 41: cairn.v1.PutArtifactResponse
-	(*SubmitJobRequest)(nil),          // 42: cairn.v1.SubmitJobRequest
-	(*SubmitJobResponse)(nil),         // 43: cairn.v1.SubmitJobResponse
-	(*ListJobsRequest)(nil),           // 44: cairn.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),          // 45: cairn.v1.ListJobsResponse
-	(*JobSummary)(nil),                // 46: cairn.v1.JobSummary
-	(*GetJobRequest)(nil),             // 47: cairn.v1.GetJobRequest
-	(*GetJobResponse)(nil),            // 48: cairn.v1.GetJobResponse
-	(*SubtaskView)(nil),               // 49: cairn.v1.SubtaskView
-	(*Failure)(nil),                   // 50: cairn.v1.Failure
-	(*CancelJobRequest)(nil),          // 51: cairn.v1.CancelJobRequest
-	(*CancelJobResponse)(nil),         // 52: cairn.v1.CancelJobResponse
-	(*RestartJobRequest)(nil),         // 53: cairn.v1.RestartJobRequest
-	(*RestartJobResponse)(nil),        // 54: cairn.v1.RestartJobResponse
-	(*JobLogsRequest)(nil),            // 55: cairn.v1.JobLogsRequest
-	(*JobLogsResponse)(nil),           // 56: cairn.v1.JobLogsResponse
-	(*WorkerLog)(nil),                 // 57: cairn.v1.WorkerLog
-	(*ListCheckpointsRequest)(nil),    // 58: cairn.v1.ListCheckpointsRequest
-	(*ListCheckpointsResponse)(nil),   // 59: cairn.v1.ListCheckpointsResponse
-	(*CheckpointView)(nil),            // 60: cairn.v1.CheckpointView
-	(*GetCheckpointRequest)(nil),      // 61: cairn.v1.GetCheckpointRequest
-	(*GetCheckpointResponse)(nil),     // 62: cairn.v1.GetCheckpointResponse
-	(*TriggerCheckpointRequest)(nil),  // 63: cairn.v1.TriggerCheckpointRequest
-	(*TriggerCheckpointResponse)(nil), // 64: cairn.v1.TriggerCheckpointResponse
-	(*DeleteCheckpointRequest)(nil),   // 65: cairn.v1.DeleteCheckpointRequest
-	(*DeleteCheckpointResponse)(nil),  // 66: cairn.v1.DeleteCheckpointResponse
-	(*WatchRequest)(nil),              // 67: cairn.v1.WatchRequest
-	(*Event)(nil),                     // 68: cairn.v1.Event
+	(*AnnounceRequest)(nil),           // 34: cairn.v1.AnnounceRequest
+	(*AnnounceResponse)(nil),          // 35: cairn.v1.AnnounceResponse
+	(*ClusterStatusRequest)(nil),      // 36: cairn.v1.ClusterStatusRequest
+	(*ClusterStatusResponse)(nil),     // 37: cairn.v1.ClusterStatusResponse
+	(*Controller)(nil),                // 38: cairn.v1.Controller
+	(*ListWorkersRequest)(nil),        // 39: cairn.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),       // 40: cairn.v1.ListWorkersResponse
+	(*Worker)(nil),                    // 41: cairn.v1.Worker
+	(*ArtifactChunk)(nil),             // 42: cairn.v1.ArtifactChunk
+	(*PutArtifactResponse)(nil),       // 43: cairn.v1.PutArtifactResponse
+	(*SubmitJobRequest)(nil),          // 44: cairn.v1.SubmitJobRequest
+	(*SubmitJobResponse)(nil),         // 45: cairn.v1.SubmitJobResponse
+	(*ListJobsRequest)(nil),           // 46: cairn.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),          // 47: cairn.v1.ListJobsResponse
+	(*JobSummary)(nil),                // 48: cairn.v1.JobSummary
+	(*GetJobRequest)(nil),             // 49: cairn.v1.GetJobRequest
+	(*GetJobResponse)(nil),            // 50: cairn.v1.GetJobResponse
+	(*SubtaskView)(nil),               // 51: cairn.v1.SubtaskView
+	(*Failure)(nil),                   // 52: cairn.v1.Failure
+	(*CancelJobRequest)(nil),          // 53: cairn.v1.CancelJobRequest
+	(*CancelJobResponse)(nil),         // 54: cairn.v1.CancelJobResponse
+	(*RestartJobRequest)(nil),         // 55: cairn.v1.RestartJobRequest
+	(*RestartJobResponse)(nil),        // 56: cairn.v1.RestartJobResponse
+	(*JobLogsRequest)(nil),            // 57: cairn.v1.JobLogsRequest
+	(*JobLogsResponse)(nil),           // 58: cairn.v1.JobLogsResponse
+	(*WorkerLog)(nil),                 // 59: cairn.v1.WorkerLog
+	(*ListCheckpointsRequest)(nil),    // 60: cairn.v1.ListCheckpointsRequest
+	(*ListCheckpointsResponse)(nil),   // 61: cairn.v1.ListCheckpointsResponse
+	(*CheckpointView)(nil),            // 62: cairn.v1.CheckpointView
+	(*GetCheckpointRequest)(nil),      // 63: cairn.v1.GetCheckpointRequest
+	(*GetCheckpointResponse)(nil),     // 64: cairn.v1.GetCheckpointResponse
+	(*TriggerCheckpointRequest)(nil),  // 65: cairn.v1.TriggerCheckpointRequest
+	(*TriggerCheckpointResponse)(nil), // 66: cairn.v1.TriggerCheckpointResponse
+	(*DeleteCheckpointRequest)(nil),   // 67: cairn.v1.DeleteCheckpointRequest
+	(*DeleteCheckpointResponse)(nil),  // 68: cairn.v1.DeleteCheckpointResponse
+	(*WatchRequest)(nil),              // 69: cairn.v1.WatchRequest
+	(*Event)(nil),                     // 70: cairn.v1.Event
 }
 var file_cairn_proto_depIdxs = []int32{
 	4,  // 0: cairn.v1.AgentMessage.hello:type_name -> cairn.v1.Hello
@@ -5900,54 +6036,56 @@ var file_cairn_proto_depIdxs = []int32{
 	24, // 43: cairn.v1.TaskOrder.outcome:type_name -> cairn.v1.Outcome
 	25, // 44: cairn.v1.TaskOrder.commits_known:type_name -> cairn.v1.CommitsKnown
 	26, // 45: cairn.v1.TaskOrder.finish_commits:type_name -> cairn.v1.FinishCommits
-	36, // 46: cairn.v1.ClusterStatusResponse.controllers:type_name -> cairn.v1.Controller
-	39, // 47: cairn.v1.ListWorkersResponse.workers:type_name -> cairn.v1.Worker
-	46, // 48: cairn.v1.ListJobsResponse.jobs:type_name -> cairn.v1.JobSummary
-	46, // 49: cairn.v1.GetJobResponse.summary:type_name -> cairn.v1.JobSummary
-	49, // 50: cairn.v1.GetJobResponse.subtasks:type_name -> cairn.v1.SubtaskView
-	50, // 51: cairn.v1.GetJobResponse.failures:type_name -> cairn.v1.Failure
+	38, // 46: cairn.v1.ClusterStatusResponse.controllers:type_name -> cairn.v1.Controller
+	41, // 47: cairn.v1.ListWorkersResponse.workers:type_name -> cairn.v1.Worker
+	48, // 48: cairn.v1.ListJobsResponse.jobs:type_name -> cairn.v1.JobSummary
+	48, // 49: cairn.v1.GetJobResponse.summary:type_name -> cairn.v1.JobSummary
+	51, // 50: cairn.v1.GetJobResponse.subtasks:type_name -> cairn.v1.SubtaskView
+	52, // 51: cairn.v1.GetJobResponse.failures:type_name -> cairn.v1.Failure
 	14, // 52: cairn.v1.GetJobResponse.stats:type_name -> cairn.v1.ProcessStats
 	8,  // 53: cairn.v1.SubtaskView.subtask:type_name -> cairn.v1.Subtask
 	15, // 54: cairn.v1.SubtaskView.stats:type_name -> cairn.v1.SubtaskStats
-	57, // 55: cairn.v1.JobLogsResponse.logs:type_name -> cairn.v1.WorkerLog
-	60, // 56: cairn.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.v1.CheckpointView
-	60, // 57: cairn.v1.GetCheckpointResponse.checkpoint:type_name -> cairn.v1.CheckpointView
+	59, // 55: cairn.v1.JobLogsResponse.logs:type_name -> cairn.v1.WorkerLog
+	62, // 56: cairn.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.v1.CheckpointView
+	62, // 57: cairn.v1.GetCheckpointResponse.checkpoint:type_name -> cairn.v1.CheckpointView
 	3,  // 58: cairn.v1.Session.Attach:input_type -> cairn.v1.AgentMessage
 	29, // 59: cairn.v1.Supervisor.Attach:input_type -> cairn.v1.TaskMessage
 	33, // 60: cairn.v1.Exchange.Channel:input_type -> cairn.v1.Raw
-	34, // 61: cairn.v1.Control.ClusterStatus:input_type -> cairn.v1.ClusterStatusRequest
-	37, // 62: cairn.v1.Control.ListWorkers:input_type -> cairn.v1.ListWorkersRequest
-	40, // 63: cairn.v1.Control.PutArtifact:input_type -> cairn.v1.ArtifactChunk
-	42, // 64: cairn.v1.Control.SubmitJob:input_type -> cairn.v1.SubmitJobRequest
-	44, // 65: cairn.v1.Control.ListJobs:input_type -> cairn.v1.ListJobsRequest
-	47, // 66: cairn.v1.Control.GetJob:input_type -> cairn.v1.GetJobRequest
-	51, // 67: cairn.v1.Control.CancelJob:input_type -> cairn.v1.CancelJobRequest
-	53, // 68: cairn.v1.Control.RestartJob:input_type -> cairn.v1.RestartJobRequest
-	55, // 69: cairn.v1.Control.JobLogs:input_type -> cairn.v1.JobLogsRequest
-	58, // 70: cairn.v1.Control.ListCheckpoints:input_type -> cairn.v1.ListCheckpointsRequest
-	61, // 71: cairn.v1.Control.GetCheckpoint:input_type -> cairn.v1.GetCheckpointRequest
-	63, // 72: cairn.v1.Control.TriggerCheckpoint:input_type -> cairn.v1.TriggerCheckpointRequest
-	65, // 73: cairn.v1.Control.DeleteCheckpoint:input_type -> cairn.v1.DeleteCheckpointRequest
-	67, // 74: cairn.v1.Control.Watch:input_type -> cairn.v1.WatchRequest
-	16, // 75: cairn.v1.Session.Attach:output_type -> cairn.v1.LeaderMessage
-	31, // 76: cairn.v1.Supervisor.Attach:output_type -> cairn.v1.TaskOrder
-	33, // 77: cairn.v1.Exchange.Channel:output_type -> cairn.v1.Raw
-	35, // 78: cairn.v1.Control.ClusterStatus:output_type -> cairn.v1.ClusterStatusResponse
-	38, // 79: cairn.v1.Control.ListWorkers:output_type -> cairn.v1.ListWorkersResponse
-	41, // 80: cairn.v1.Control.PutArtifact:output_type -> cairn.v1.PutArtifactResponse
-	43, // 81: cairn.v1.Control.SubmitJob:output_type -> cairn.v1.SubmitJobResponse
-	45, // 82: cairn.v1.Control.ListJobs:output_type -> cairn.v1.ListJobsResponse
-	48, // 83: cairn.v1.Control.GetJob:output_type -> cairn.v1.GetJobResponse
-	52, // 84: cairn.v1.Control.CancelJob:output_type -> cairn.v1.CancelJobResponse
-	54, // 85: cairn.v1.Control.RestartJob:output_type -> cairn.v1.RestartJobResponse
-	56, // 86: cairn.v1.Control.JobLogs:output_type -> cairn.v1.JobLogsResponse
-	59, // 87: cairn.v1.Control.ListCheckpoints:output_type -> cairn.v1.ListCheckpointsResponse
-	62, // 88: cairn.v1.Control.GetCheckpoint:output_type -> cairn.v1.GetCheckpointResponse
-	64, // 89: cairn.v1.Control.TriggerCheckpoint:output_type -> cairn.v1.TriggerCheckpointResponse
-	66, // 90: cairn.v1.Control.DeleteCheckpoint:output_type -> cairn.v1.DeleteCheckpointResponse
-	68, // 91: cairn.v1.Control.Watch:output_type -> cairn.v1.Event
-	75, // [75:92] is the sub-list for method output_type
-	58, // [58:75] is the sub-list for method input_type
+	34, // 61: cairn.v1.Members.Announce:input_type -> cairn.v1.AnnounceRequest
+	36, // 62: cairn.v1.Control.ClusterStatus:input_type -> cairn.v1.ClusterStatusRequest
+	39, // 63: cairn.v1.Control.ListWorkers:input_type -> cairn.v1.ListWorkersRequest
+	42, // 64: cairn.v1.Control.PutArtifact:input_type -> cairn.v1.ArtifactChunk
+	44, // 65: cairn.v1.Control.SubmitJob:input_type -> cairn.v1.SubmitJobRequest
+	46, // 66: cairn.v1.Control.ListJobs:input_type -> cairn.v1.ListJobsRequest
+	49, // 67: cairn.v1.Control.GetJob:input_type -> cairn.v1.GetJobRequest
+	53, // 68: cairn.v1.Control.CancelJob:input_type -> cairn.v1.CancelJobRequest
+	55, // 69: cairn.v1.Control.RestartJob:input_type -> cairn.v1.RestartJobRequest
+	57, // 70: cairn.v1.Control.JobLogs:input_type -> cairn.v1.JobLogsRequest
+	60, // 71: cairn.v1.Control.ListCheckpoints:input_type -> cairn.v1.ListCheckpointsRequest
+	63, // 72: cairn.v1.Control.GetCheckpoint:input_type -> cairn.v1.GetCheckpointRequest
+	65, // 73: cairn.v1.Control.TriggerCheckpoint:input_type -> cairn.v1.TriggerCheckpointRequest
+	67, // 74: cairn.v1.Control.DeleteCheckpoint:input_type -> cairn.v1.DeleteCheckpointRequest
+	69, // 75: cairn.v1.Control.Watch:input_type -> cairn.v1.WatchRequest
+	16, // 76: cairn.v1.Session.Attach:output_type -> cairn.v1.LeaderMessage
+	31, // 77: cairn.v1.Supervisor.Attach:output_type -> cairn.v1.TaskOrder
+	33, // 78: cairn.v1.Exchange.Channel:output_type -> cairn.v1.Raw
+	35, // 79: cairn.v1.Members.Announce:output_type -> cairn.v1.AnnounceResponse
+	37, // 80: cairn.v1.Control.ClusterStatus:output_type -> cairn.v1.ClusterStatusResponse
+	40, // 81: cairn.v1.Control.ListWorkers:output_type -> cairn.v1.ListWorkersResponse
+	43, // 82: cairn.v1.Control.PutArtifact:output_type -> cairn.v1.PutArtifactResponse
+	45, // 83: cairn.v1.Control.SubmitJob:output_type -> cairn.v1.SubmitJobResponse
+	47, // 84: cairn.v1.Control.ListJobs:output_type -> cairn.v1.ListJobsResponse
+	50, // 85: cairn.v1.Control.GetJob:output_type -> cairn.v1.GetJobResponse
+	54, // 86: cairn.v1.Control.CancelJob:output_type -> cairn.v1.CancelJobResponse
+	56, // 87: cairn.v1.Control.RestartJob:output_type -> cairn.v1.RestartJobResponse
+	58, // 88: cairn.v1.Control.JobLogs:output_type -> cairn.v1.JobLogsResponse
+	61, // 89: cairn.v1.Control.ListCheckpoints:output_type -> cairn.v1.ListCheckpointsResponse
+	64, // 90: cairn.v1.Control.GetCheckpoint:output_type -> cairn.v1.GetCheckpointResponse
+	66, // 91: cairn.v1.Control.TriggerCheckpoint:output_type -> cairn.v1.TriggerCheckpointResponse
+	68, // 92: cairn.v1.Control.DeleteCheckpoint:output_type -> cairn.v1.DeleteCheckpointResponse
+	70, // 93: cairn.v1.Control.Watch:output_type -> cairn.v1.Event
+	76, // [76:94] is the sub-list for method output_type
+	58, // [58:76] is the sub-list for method input_type
 	58, // [58:58] is the sub-list for extension type_name
 	58, // [58:58] is the sub-list for extension extendee
 	0,  // [0:58] is the sub-list for field type_name
@@ -6005,9 +6143,9 @@ func file_cairn_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cairn_proto_rawDesc), len(file_cairn_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   67,
+			NumMessages:   69,
 			NumExtensions: 0,
-			NumServices:   4,
+			NumServices:   5,
 		},
 		GoTypes:           file_cairn_proto_goTypes,
 		DependencyIndexes: file_cairn_proto_depIdxs,

@@ -4,12 +4,39 @@
 // bytes; I/O stays in checkpointstore.
 //
 // A Catalog belongs to the replicated state machine: its methods are
-// deterministic and its encoding is canonical.
+// deterministic and its encoding is canonical. It is an immutable value: every
+// change returns the next catalog and leaves the old one as it was, so readers
+// need no lock and a snapshot is a pointer.
+//
+// Invariants. An object that any record refers to is never marked. An object
+// is marked when its last reference goes, or when its writer released it
+// unreferenced; marked is final: a record that names a marked object is
+// refused, also if nobody has deleted the object yet. Completions come in the
+// order of their ids. The newest record is never dropped by retention.
 package catalog
 
 import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/snapshot"
+)
+
+var (
+	// ErrMarked is returned for a record that names an object that is marked
+	// for deletion.
+	ErrMarked = errors.New("object is marked for deletion")
+	// ErrNeeded is returned when a record is still needed: it is the newest,
+	// held, or its sink commits are owed.
+	ErrNeeded = errors.New("checkpoint is still needed")
+	// ErrUnknown is returned when there is no record of the id.
+	ErrUnknown = errors.New("no such checkpoint")
+	// ErrInvalid is returned for a record that can not be one: a malformed run,
+	// a metadata key that is missing or taken, an id that is not the newest.
+	ErrInvalid = errors.New("invalid record")
 )
 
 // Record is a completed checkpoint in the catalog.
@@ -22,14 +49,181 @@ type Record struct {
 	// Owed says that sink transactions of this checkpoint are not known to be
 	// committed. A record that is owed is not dropped.
 	Owed bool `cbor:"5,keyasint,omitempty"`
-	// Holds counts who else needs the record: the current attempt whose
+	// Holds names who else needs the record: the current attempt whose
 	// restore point it is (until the attempt's own first completion), pins.
 	Holds map[string]bool `cbor:"6,keyasint,omitempty"`
 }
+
+// needed tells whether something besides retention keeps the record.
+func (r *Record) needed() bool { return r.Owed || len(r.Holds) > 0 }
 
 // Object is a whole object with what is needed to verify it.
 type Object struct {
 	Key    string `json:"key" cbor:"1,keyasint"`
 	Size   int64  `json:"size" cbor:"2,keyasint"`
 	SHA256 string `json:"sha256" cbor:"3,keyasint"`
+}
+
+// Garbage names objects that are marked for deletion: runs of state objects,
+// and single metadata objects.
+type Garbage struct {
+	Runs   []snapshot.Run // sorted by prefix and number, disjoint
+	Single []Object       // sorted by key
+}
+
+// Empty tells whether there is nothing to delete.
+func (g Garbage) Empty() bool { return len(g.Runs) == 0 && len(g.Single) == 0 }
+
+// Change is what a change of the catalog dropped and newly marked.
+type Change struct {
+	Dropped []dataflow.CheckpointID // oldest first
+	Marked  Garbage
+}
+
+// Catalog is the completed checkpoints of one job. The zero value is empty. Its
+// methods may be called from several goroutines at once.
+type Catalog struct {
+	records []*Record // by id; neither slice nor elements are ever changed
+	marked  space     // runs that wait for deletion
+	single  []Object  // metadata objects that wait for deletion, by key
+	index   space     // every referenced run with the newest record that refers to it; derived
+}
+
+// New returns an empty catalog.
+func New() *Catalog { return &Catalog{} }
+
+// Complete adds a record, lets go of the oldest beyond the retained newest
+// ones, and marks what lost its last reference. released are runs that their
+// writers will never refer to again: what of them no record refers to is
+// marked too, the rest when its last reference goes.
+//
+// The metadata object's key must be the checkpoint's own: it contains the id.
+//
+// The cost grows with the record's own runs and with what is dropped; of the
+// retained records only the pointers are copied.
+func (c *Catalog) Complete(r Record, released []snapshot.Run, retained int) (*Catalog, Change, error) {
+	runs, err := Normalize(r.Objects)
+	if err != nil {
+		return c, Change{}, fmt.Errorf("checkpoint %d: objects: %w", r.ID, err)
+	}
+	if released, err = Normalize(released); err != nil {
+		return c, Change{}, fmt.Errorf("checkpoint %d: released: %w", r.ID, err)
+	}
+	r.Objects = c.index.intern(runs)
+	r.Holds = maps.Clone(r.Holds)
+	if err := c.check(&r); err != nil {
+		return c, Change{}, fmt.Errorf("checkpoint %d: %w", r.ID, err)
+	}
+	n := c.begin()
+	n.index.overlay(r.Objects, r.ID)
+	n.records = append(slices.Clip(c.records), &r)
+	var ch Change
+	n.mark(n.index.without(released), &ch)
+	n.trim(retained, &ch)
+	return n, ch.sorted(), nil
+}
+
+func (c *Catalog) check(r *Record) error {
+	if newest := c.Newest(); newest != nil && r.ID <= newest.ID {
+		return fmt.Errorf("%w: not newer than checkpoint %d", ErrInvalid, newest.ID)
+	}
+	if r.ID == 0 || r.Metadata.Key == "" {
+		return fmt.Errorf("%w: no id or no metadata object", ErrInvalid)
+	}
+	if _, marked := c.findSingle(r.Metadata.Key); marked {
+		return fmt.Errorf("%w: %s", ErrMarked, r.Metadata.Key)
+	}
+	for _, run := range r.Objects {
+		if c.marked[run.Prefix].spans.overlaps(run.Lo, run.Hi) {
+			return fmt.Errorf("%w: in %s%d..%d", ErrMarked, run.Prefix, run.Lo, run.Hi)
+		}
+	}
+	return nil
+}
+
+// Confirm records that the sink commits of all records up to and with id are
+// done, which may let records beyond retention go.
+func (c *Catalog) Confirm(id dataflow.CheckpointID, retained int) (*Catalog, Change) {
+	n := c.begin()
+	n.records = slices.Clone(c.records)
+	for i, r := range n.records {
+		if r.Owed && r.ID <= id {
+			done := *r
+			done.Owed = false
+			n.records[i] = &done
+		}
+	}
+	var ch Change
+	n.trim(retained, &ch)
+	return n, ch.sorted()
+}
+
+// Hold keeps a record until Unhold of the same name. Holding twice is holding once.
+// It fails with ErrUnknown.
+func (c *Catalog) Hold(id dataflow.CheckpointID, who string) (*Catalog, error) {
+	i, found := c.find(id)
+	if !found {
+		return c, fmt.Errorf("hold checkpoint %d: %w", id, ErrUnknown)
+	}
+	r := *c.records[i]
+	if r.Holds = maps.Clone(r.Holds); r.Holds == nil {
+		r.Holds = map[string]bool{}
+	}
+	r.Holds[who] = true
+	n := *c
+	n.records = slices.Clone(c.records)
+	n.records[i] = &r
+	return &n, nil
+}
+
+// Unhold ends a hold, which may let records beyond retention go. One that is
+// not there is no mistake.
+func (c *Catalog) Unhold(id dataflow.CheckpointID, who string, retained int) (*Catalog, Change) {
+	i, found := c.find(id)
+	if !found || !c.records[i].Holds[who] {
+		return c, Change{}
+	}
+	r := *c.records[i]
+	r.Holds = maps.Clone(r.Holds)
+	delete(r.Holds, who)
+	n := c.begin()
+	n.records = slices.Clone(c.records)
+	n.records[i] = &r
+	var ch Change
+	n.trim(retained, &ch)
+	return n, ch.sorted()
+}
+
+// Delete drops a record at a person's wish. It fails with ErrUnknown, and with
+// ErrNeeded for a record that is owed or held, or the newest while keepNewest:
+// a job that may still restore needs that one.
+func (c *Catalog) Delete(id dataflow.CheckpointID, keepNewest bool) (*Catalog, Change, error) {
+	i, found := c.find(id)
+	if !found {
+		return c, Change{}, fmt.Errorf("delete checkpoint %d: %w", id, ErrUnknown)
+	}
+	if c.records[i].needed() || keepNewest && i == len(c.records)-1 {
+		return c, Change{}, fmt.Errorf("delete checkpoint %d: %w", id, ErrNeeded)
+	}
+	n := c.begin()
+	n.records = slices.Clone(c.records)
+	var ch Change
+	n.drop(i, &ch)
+	return n, ch.sorted(), nil
+}
+
+// Forget takes marked objects off the list, because they are gone from the
+// store. What is not marked is left alone.
+func (c *Catalog) Forget(g Garbage) (*Catalog, error) {
+	runs, err := Normalize(g.Runs)
+	if err != nil {
+		return c, fmt.Errorf("forget: %w", err)
+	}
+	n := *c
+	n.marked = maps.Clone(c.marked)
+	n.marked.remove(runs)
+	n.single = slices.DeleteFunc(slices.Clone(c.single), func(o Object) bool {
+		return slices.ContainsFunc(g.Single, func(p Object) bool { return p.Key == o.Key })
+	})
+	return &n, nil
 }

@@ -28,7 +28,9 @@ type Header struct {
 // concrete types below; Encode gives each a number and a version.
 type Command interface{ header() *Header }
 
-// The commands. Each comment says what Apply refuses and what it answers.
+// The commands. Each comment says what Apply refuses and what it answers. All that
+// name a job refuse one that does not exist (ErrNoJob), and all refuse ErrStaleTerm
+// and content that can not be meant (ErrInvalid).
 type (
 	// LeaderEstablished is a leader's first entry of its term.
 	LeaderEstablished struct {
@@ -95,6 +97,7 @@ type (
 	}
 	// FailAttempt ends the current attempt; the job is restarting and not
 	// before NotBefore. Pending checkpoints are void. Idempotent by attempt.
+	// Result: *Job. Refused: an attempt that is yet to come (ErrStaleAttempt).
 	FailAttempt struct {
 		Header    Header           `cbor:"1,keyasint"`
 		Job       dataflow.JobID   `cbor:"2,keyasint"`
@@ -102,19 +105,21 @@ type (
 		Reason    string           `cbor:"4,keyasint"`
 		Stack     string           `cbor:"5,keyasint,omitempty"`
 		NotBefore int64            `cbor:"6,keyasint"` // Unix milliseconds
-		// Final: the restart strategy gives up; the job fails with Reason.
+		// Final: the restart strategy gives up; the job fails with Reason
+		// (failing first, if commits are owed).
 		Final bool `cbor:"7,keyasint,omitempty"`
 		// FailuresInRow replaces the job's count, as the strategy decided it.
 		FailuresInRow int `cbor:"8,keyasint"`
 	}
-	// AttemptRunning records that all subtasks of an attempt run.
+	// AttemptRunning records that all subtasks of an attempt run. Result: *Job.
+	// Refused: ErrStaleAttempt.
 	AttemptRunning struct {
 		Header  Header           `cbor:"1,keyasint"`
 		Job     dataflow.JobID   `cbor:"2,keyasint"`
 		Attempt dataflow.Attempt `cbor:"3,keyasint"`
 	}
 	// BeginCheckpoint opens a checkpoint. Result: dataflow.CheckpointID, the next
-	// of the job. Refused: ErrStaleAttempt, ErrNotRunning.
+	// of the job. Refused: ErrStaleAttempt, ErrNotRunning, ErrTooManyPending.
 	BeginCheckpoint struct {
 		Header  Header           `cbor:"1,keyasint"`
 		Job     dataflow.JobID   `cbor:"2,keyasint"`
@@ -123,8 +128,9 @@ type (
 	}
 	// CompleteCheckpoint is the commit point of a checkpoint. Result:
 	// *Completed. Refused: ErrStaleAttempt, ErrNotPending (unless it is
-	// already complete with the same metadata: then the first result), an
-	// object that is marked (ErrMarkedObject).
+	// already complete with the same metadata: then the first result, of which
+	// only the id is left if the command has no key), an object that is marked
+	// (ErrMarkedObject).
 	CompleteCheckpoint struct {
 		Header   Header                `cbor:"1,keyasint"`
 		Job      dataflow.JobID        `cbor:"2,keyasint"`
@@ -148,21 +154,25 @@ type (
 	}
 	// ConfirmCommits records that all sink transactions up to and with a
 	// checkpoint are committed. Idempotent; monotonic. It may end a job that is
-	// finishing or cancelling.
+	// finishing, cancelling or failing. Refused: a checkpoint that is not
+	// complete (ErrNoCheckpoint).
 	ConfirmCommits struct {
 		Header Header                `cbor:"1,keyasint"`
 		Job    dataflow.JobID        `cbor:"2,keyasint"`
 		ID     dataflow.CheckpointID `cbor:"3,keyasint"`
 	}
 	// FinishJob says that a bounded job's final checkpoint completed: the job
-	// is finishing, or finished if no commit is owed.
+	// is finishing, or finished if no commit is owed. Idempotent. Refused:
+	// ErrStaleAttempt, ErrJobEnded, ErrNoCheckpoint if the newest complete
+	// checkpoint is not the attempt's final one.
 	FinishJob struct {
 		Header  Header           `cbor:"1,keyasint"`
 		Job     dataflow.JobID   `cbor:"2,keyasint"`
 		Attempt dataflow.Attempt `cbor:"3,keyasint"`
 	}
 	// CancelJob ends a job at its owner's wish: cancelling while commits are
-	// owed, then cancelled. Result: *Job. Refused: ErrNoJob. A terminal job stays as it is.
+	// owed, then cancelled. Result: *Job. A job that has ended, or is ending in
+	// another way, stays as it is.
 	CancelJob struct {
 		Header Header         `cbor:"1,keyasint"`
 		Job    dataflow.JobID `cbor:"2,keyasint"`

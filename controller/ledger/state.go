@@ -20,6 +20,10 @@ var (
 	ErrNoCheckpoint     = errors.New("no such checkpoint")
 	ErrCheckpointNeeded = errors.New("checkpoint is still needed")
 	ErrMarkedObject     = errors.New("object is marked for deletion")
+	ErrTooManyPending   = errors.New("too many checkpoints in flight")
+	// ErrInvalid is the refusal of a command whose content can not be meant:
+	// an empty placement, a malformed run, a key that is too long.
+	ErrInvalid = errors.New("invalid command")
 )
 
 // Status is where a job is in its life.
@@ -27,7 +31,12 @@ var (
 //	created -> running <-> restarting
 //	   any of these -> finishing -> finished
 //	                -> cancelling -> cancelled
-//	                -> failed
+//	                -> failing    -> failed
+//
+// Finishing, cancelling and failing last as long as completed checkpoints have
+// sink commits that are not confirmed (I5); without any, a job passes straight
+// to the terminal status. A job in one of them never runs again and never takes
+// another of them.
 type Status string
 
 // The statuses. The last three are terminal.
@@ -38,6 +47,7 @@ const (
 	Restarting Status = "restarting" // the last attempt failed
 	Finishing  Status = "finishing"  // done; sink commits are owed
 	Cancelling Status = "cancelling" // cancelled; sink commits are owed
+	Failing    Status = "failing"    // given up; sink commits are owed
 	Finished   Status = "finished"
 	Cancelled  Status = "cancelled"
 	Failed     Status = "failed"
@@ -121,7 +131,14 @@ const (
 	historyMax  = 1000     // checkpoints, oldest dropped first
 	failuresMax = 16       // as Flink's exception history
 	stackMax    = 16 << 10 // bytes of a failure's stack
+	reasonMax   = 4 << 10  // bytes of a reason: a screenful
+	pendingMax  = 16       // checkpoints in flight; leaders begin one at a time
 	keysMax     = 10_000   // idempotency keys remembered in the cluster
+	keyMax      = 256      // bytes of a key
+	// endedMax is how many ended incarnations are remembered, oldest forgotten
+	// first. One that is forgotten and still alive could register again; an
+	// attempt that names it has ended long before.
+	endedMax = 10_000
 )
 
 // Job is everything that Raft holds of a job.
@@ -157,9 +174,9 @@ type Job struct {
 
 // Completed is CompleteCheckpoint's result.
 type Completed struct {
-	ID       dataflow.CheckpointID
-	Subsumed []dataflow.CheckpointID // dropped by retention
-	Aborted  []dataflow.CheckpointID // older pending ones
+	ID       dataflow.CheckpointID   `cbor:"1,keyasint"`
+	Subsumed []dataflow.CheckpointID `cbor:"2,keyasint,omitempty"` // dropped by retention
+	Aborted  []dataflow.CheckpointID `cbor:"3,keyasint,omitempty"` // older pending ones
 }
 
 // Event is one thing that an applied entry made happen, for watchers and logs.

@@ -1,0 +1,153 @@
+// Package admin is the command tree of the admin CLI as a library: cairn
+// cluster, worker, job and checkpoint.
+//
+// Every command talks to any controller of the cluster, which passes the call
+// to the leader; through an election the client waits and tries again. With
+// -o json the answer is one JSON document on standard output; errors go to
+// standard error and say what was tried, what is wrong and what to do. The exit
+// code tells the kind of failure: see ExitCode.
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Exit codes.
+const (
+	ExitFailed      = 1 // the cluster refused or could not do it
+	ExitUsage       = 2 // the command line is wrong
+	ExitNotFound    = 3 // no such job or checkpoint
+	ExitUnavailable = 4 // no controller or no leader answered in time
+)
+
+// ControllersEnv names the controllers when --controllers is not given.
+const ControllersEnv = "CAIRN_CONTROLLERS"
+
+// DefaultController is asked when neither flag nor environment names one: the
+// address of `cairn dev`.
+const DefaultController = "127.0.0.1:7401"
+
+// UsageError is an error of the command line.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+func (e *UsageError) Unwrap() error { return e.Err }
+
+func usagef(format string, args ...any) error { return &UsageError{fmt.Errorf(format, args...)} }
+
+// ExitCode is the process's exit code for what a command returned.
+func ExitCode(err error) int {
+	var usage *UsageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		return ExitUsage
+	}
+	switch status.Code(err) {
+	case codes.NotFound:
+		return ExitNotFound
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return ExitUnavailable
+	}
+	return ExitFailed
+}
+
+// Message is what a person should read of an error: the path of what was
+// tried, without gRPC's decoration.
+func Message(err error) string {
+	text := err.Error()
+	if s, ok := status.FromError(err); ok {
+		text = strings.Replace(text, s.Err().Error(), s.Message(), 1)
+		text = strings.Replace(text, "rpc error: code = "+s.Code().String()+" desc = ", "", 1)
+	}
+	return text
+}
+
+// tree is what all commands share: the global flags and where output goes.
+type tree struct {
+	controllers string
+	output      string
+	timeout     time.Duration
+	stdout      io.Writer
+	stderr      io.Writer
+}
+
+// AddCommands adds the admin commands and their global flags to root.
+func AddCommands(root *cobra.Command, stdout, stderr io.Writer) {
+	t := &tree{stdout: stdout, stderr: stderr}
+	for _, c := range []*cobra.Command{t.cluster(), t.worker(), t.job(), t.checkpoint()} {
+		f := c.PersistentFlags()
+		f.StringVar(&t.controllers, "controllers", "", "controllers to ask, as a,b,c (default $"+ControllersEnv+", then "+DefaultController+")")
+		f.StringVarP(&t.output, "output", "o", "table", "output format: table or json")
+		f.DurationVar(&t.timeout, "timeout", 15*time.Second, "give up after this long, elections included")
+		root.AddCommand(c)
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &UsageError{err} })
+}
+
+// run wraps a command's work: it checks the global flags, connects and bounds the time.
+func (t *tree) run(work func(ctx context.Context, c *Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if t.output != "table" && t.output != "json" {
+			return usagef("--output %q: use table or json", t.output)
+		}
+		c, err := Dial(t.addresses())
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		ctx, cancel := context.WithTimeoutCause(cmd.Context(), t.timeout, fmt.Errorf("no answer within %v (--timeout)", t.timeout))
+		defer cancel()
+		return work(ctx, c, args)
+	}
+}
+
+func (t *tree) addresses() []string {
+	list := t.controllers
+	if list == "" {
+		list = os.Getenv(ControllersEnv)
+	}
+	if list == "" {
+		list = DefaultController
+	}
+	var addresses []string
+	for a := range strings.SplitSeq(list, ",") {
+		if a = strings.TrimSpace(a); a != "" {
+			addresses = append(addresses, a)
+		}
+	}
+	return addresses
+}
+
+// args makes cobra's argument checks usage errors.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		if err := check(cmd, given); err != nil {
+			return usagef("%s: %w; usage: %s", cmd.CommandPath(), err, cmd.UseLine())
+		}
+		return nil
+	}
+}
+
+// group is a command that only holds others.
+func group(use, short string, sub ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Args: func(cmd *cobra.Command, given []string) error {
+		if len(given) > 0 {
+			return usagef("%s has no command %q: see %s --help", cmd.CommandPath(), given[0], cmd.CommandPath())
+		}
+		return nil
+	}, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	c.AddCommand(sub...)
+	return c
+}

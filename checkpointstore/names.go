@@ -1,0 +1,47 @@
+package checkpointstore
+
+import (
+	"fmt"
+
+	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/snapshot"
+)
+
+// The names of what a cluster keeps in its bucket. All begin with the cluster,
+// so that objects of another incarnation of it can never be taken for its own.
+//
+//	<cluster>/artifacts/<sha256>
+//	<cluster>/jobs/<job>/metadata/<checkpoint>-t<term>-<first 16 of sha256>
+//	<cluster>/jobs/<job>/<attempt>/<process>/<number>.<try>
+
+// shaInName is how much of a SHA-256 is in a metadata object's name: enough
+// that two contents never meet in one name by accident.
+const shaInName = 16
+
+// MetadataPrefix begins the names of all metadata objects of a job.
+func MetadataPrefix(cluster string, job dataflow.JobID) string {
+	return fmt.Sprintf("%s/jobs/%s/metadata/", cluster, job)
+}
+
+// MetadataKey names the metadata object with this content (sha256 of the whole
+// object, hexadecimal). Term and hash are in it, so two leaders never write
+// different bytes to one name.
+func MetadataKey(cluster string, job dataflow.JobID, checkpoint dataflow.CheckpointID, term dataflow.Term, sha256 string) string {
+	return fmt.Sprintf("%s%012d-t%d-%.*s", MetadataPrefix(cluster, job), checkpoint, term, shaInName, sha256)
+}
+
+// ArtifactKey names a job's executable.
+func ArtifactKey(cluster, sha256 string) string {
+	return fmt.Sprintf("%s/artifacts/%s", cluster, sha256)
+}
+
+// RunPrefix is the snapshot.Run prefix of the objects that one task process
+// writes in one attempt.
+func RunPrefix(cluster string, job dataflow.JobID, attempt dataflow.Attempt, process dataflow.Incarnation) string {
+	return fmt.Sprintf("%s/jobs/%s/%d/%s/", cluster, job, attempt, process)
+}
+
+// ObjectKey names the object of run with number n, first try.
+func ObjectKey(run snapshot.Run, n uint64) string {
+	return fmt.Sprintf("%s%012d.0", run.Prefix, n)
+}

@@ -1,0 +1,13 @@
+//go:build !unix
+
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	fmt.Fprintln(os.Stderr, "cairn: this system is not supported: use Linux or macOS")
+	os.Exit(1)
+}

@@ -1,0 +1,154 @@
+package ledger
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/ha"
+)
+
+// transition is the application of one entry. Its methods either change the
+// state and say so in events, or return a refusal and change nothing.
+type transition struct {
+	*State
+	entry  ha.Entry
+	header *Header
+	events []Event
+}
+
+// run checks what every command must pass, and applies it.
+//
+// A stale command does not even move the clock, and its key is not remembered:
+// the same wish under the present leader is another matter.
+func (t *transition) run(c Command) any {
+	t.Index = t.entry.Index
+	if uint64(t.header.Term) != t.entry.Term {
+		return refuse(ErrStaleTerm, "proposed in term %d, committed in term %d", t.header.Term, t.entry.Term)
+	}
+	t.Now = max(t.Now, t.header.At)
+	if t.header.Key == "" {
+		return t.apply(c)
+	}
+	if len(t.header.Key) > keyMax {
+		return refuse(ErrInvalid, "idempotency key of %d bytes", len(t.header.Key))
+	}
+	key := fmt.Sprintf("%d/%s", kindOf(c), t.header.Key)
+	if first, found := t.keys.get(key); found {
+		return first.result(t.State)
+	}
+	result := t.apply(c)
+	t.keys.add(remember(key, result))
+	return result
+}
+
+func (t *transition) apply(c Command) any {
+	switch c := c.(type) {
+	case *LeaderEstablished:
+		return t.leaderEstablished(c)
+	case *AnnounceController:
+		return t.announceController(c)
+	case *RegisterWorker:
+		return t.registerWorker(c)
+	case *EndWorker:
+		return t.endWorker(c)
+	case *SubmitJob:
+		return t.submitJob(c)
+	}
+	return t.applyToJob(c)
+}
+
+// applyToJob applies the commands that concern one job which must exist.
+func (t *transition) applyToJob(c Command) any {
+	j, err := t.job(jobOf(c))
+	if err != nil {
+		return err
+	}
+	switch c := c.(type) {
+	case *StartAttempt:
+		return t.startAttempt(j, c)
+	case *FailAttempt:
+		return t.failAttempt(j, c)
+	case *AttemptRunning:
+		return t.attemptRunning(j, c)
+	case *BeginCheckpoint:
+		return t.beginCheckpoint(j, c)
+	case *CompleteCheckpoint:
+		return t.completeCheckpoint(j, c)
+	case *AbortCheckpoint:
+		return t.abortCheckpoint(j, c)
+	case *ConfirmCommits:
+		return t.confirmCommits(j, c)
+	case *FinishJob:
+		return t.finishJob(j, c)
+	case *CancelJob:
+		return t.cancelJob(j)
+	case *DeleteCheckpoint:
+		return t.deleteCheckpoint(j, c)
+	case *ForgetGarbage:
+		return t.forgetGarbage(j, c)
+	}
+	panic(fmt.Sprintf("ledger: %T is not applied", c)) // Decode made it: it is one of the kinds
+}
+
+func jobOf(c Command) dataflow.JobID {
+	switch c := c.(type) {
+	case *StartAttempt:
+		return c.Job
+	case *FailAttempt:
+		return c.Job
+	case *AttemptRunning:
+		return c.Job
+	case *BeginCheckpoint:
+		return c.Job
+	case *CompleteCheckpoint:
+		return c.Job
+	case *AbortCheckpoint:
+		return c.Job
+	case *ConfirmCommits:
+		return c.Job
+	case *FinishJob:
+		return c.Job
+	case *CancelJob:
+		return c.Job
+	case *DeleteCheckpoint:
+		return c.Job
+	case *ForgetGarbage:
+		return c.Job
+	}
+	return ""
+}
+
+// job returns a copy of the job to change; put makes it the job.
+func (t *transition) job(id dataflow.JobID) (*Job, error) {
+	j := t.Jobs[id]
+	if j == nil {
+		return nil, refuse(ErrNoJob, "job %s", id)
+	}
+	next := *j
+	return &next, nil
+}
+
+// put publishes a changed copy. Nobody writes to it from here on.
+func (t *transition) put(j *Job) *Job {
+	t.Jobs[j.ID] = j
+	return j
+}
+
+// emit notes an event; what all events share is filled in.
+func (t *transition) emit(e Event) {
+	e.Index, e.Term, e.At = t.entry.Index, t.entry.Term, t.Now
+	t.events = append(t.events, e)
+}
+
+// bounded cuts a text from outside to at most max bytes, between characters.
+func bounded(s string, max int) string {
+	if len(s) > max {
+		for max > 0 && !utf8.RuneStart(s[max]) {
+			max--
+		}
+		s = s[:max]
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}

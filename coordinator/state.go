@@ -1,0 +1,207 @@
+package coordinator
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/snapshot"
+)
+
+const (
+	// requestsMax bounds the requests that wait for a checkpoint, as Flink's
+	// queue of triggers.
+	requestsMax = 1000
+	// retryPause is how long a refused proposal or a failed final checkpoint
+	// waits for its repetition, unless the interval is shorter: what fails at
+	// once must not spin.
+	retryPause = time.Second
+)
+
+// State is the coordination of one attempt's checkpoints under one leader. It
+// is a value: Step returns the next one and leaves the receiver as it was.
+//
+//	          Running          ProposeBegin        Began
+//	(idle) ----------> waiting -----------> asked -------> in flight -+
+//	                     ^  ^                 |             |  |      | all acks: Complete
+//	                     |  +--BeginRefused---+    declined |  |      v
+//	                     |                          expired |  |   completing
+//	                     |                                  v  |      |
+//	                     +-------------Aborted---------- aborting <---+ CompleteFailed
+//	                     +-------------Completed----------------------+
+//
+// At most one checkpoint is asked for or in flight; only a new leader may find
+// several.
+type State struct {
+	options dataflow.Options
+
+	processes []dataflow.Incarnation // that acknowledge, sorted; nil until Running
+	ended     []dataflow.Incarnation // that have reported the end of their data
+	over      bool                   // nothing will be done any more
+
+	due       time.Duration // of the next periodic checkpoint
+	notBefore time.Duration // nothing is proposed before
+	lastEnd   time.Duration // of a checkpoint, however it ended
+	anyEnded  bool          // whether lastEnd is one
+
+	asked     bool     // ProposeBegin is out
+	requests  []string // keys that wait for a checkpoint to begin
+	answering []string // keys that ProposeBegin carried, while asked
+	inFlight  []inFlight
+	failures  int  // checkpoints in a row
+	finalDone bool // the final checkpoint completed, FinishJob is to follow
+}
+
+// inFlight is a checkpoint that Raft holds as pending.
+type inFlight struct {
+	id       dataflow.CheckpointID
+	trigger  Trigger
+	deadline time.Duration
+	acks     []ack
+	phase    phase
+}
+
+// phase is how far a checkpoint in flight has come.
+type phase int
+
+const (
+	collecting phase = iota
+	completing       // Complete is out
+	aborting         // ProposeAbort is out
+)
+
+type ack struct {
+	process dataflow.Incarnation
+	part    *snapshot.Process
+}
+
+// New returns the state of an attempt that has no checkpoint in flight. The
+// options have their defaults filled in.
+func New(o dataflow.Options) State { return Adopt(o, Facts{}) }
+
+// Adopt returns the state of a leader that takes over an attempt. What is in
+// flight is triggered again once the processes are known (Running), and its
+// time counts anew from there: another leader's clock means nothing here.
+func Adopt(o dataflow.Options, f Facts) State {
+	s := State{options: o, failures: f.FailuresInRow, finalDone: f.FinalCompleted}
+	for _, p := range f.Pending {
+		s.inFlight = append(s.inFlight, inFlight{id: p.ID, trigger: p.Trigger})
+	}
+	return s
+}
+
+// Step takes one event at now, a monotonic time since the leader began, that
+// never runs backwards. The host carries out the actions in order.
+func (s State) Step(now time.Duration, e Event) (State, []Action) {
+	t := step{State: s, now: now}
+	t.inFlight = slices.Clone(s.inFlight)
+	if t.over {
+		t.afterwards(e)
+		return t.State, t.actions
+	}
+	t.take(e)
+	t.expire()
+	t.propose()
+	return t.State, t.actions
+}
+
+// Next is when the next Tick is due; not ok if only another event can change
+// anything.
+func (s State) Next() (deadline time.Duration, ok bool) {
+	if s.over {
+		return 0, false
+	}
+	var times []time.Duration
+	for _, c := range s.inFlight {
+		if s.expires(c) {
+			times = append(times, c.deadline)
+		}
+	}
+	if _, at, ok := s.wish(); ok {
+		times = append(times, at)
+	}
+	if len(times) == 0 {
+		return 0, false
+	}
+	return slices.Min(times), true
+}
+
+// expires tells whether the checkpoint's time runs.
+func (s State) expires(c inFlight) bool { return s.processes != nil && c.phase == collecting }
+
+// wish is the checkpoint to begin next and from when on; not ok if there is none
+// to begin as things are.
+func (s State) wish() (why Trigger, at time.Duration, ok bool) {
+	if s.processes == nil || s.asked || len(s.inFlight) > 0 {
+		return "", 0, false
+	}
+	switch {
+	case s.allEnded():
+		return Final, s.notBefore, true
+	case len(s.requests) > 0:
+		return Manual, s.notBefore, true
+	case s.interval() > 0:
+		return Periodic, max(s.notBefore, s.due, s.pauseEnd()), true
+	}
+	return "", 0, false
+}
+
+// pauseEnd is when MinPause after the last checkpoint is over.
+func (s State) pauseEnd() time.Duration {
+	if !s.anyEnded {
+		return 0
+	}
+	return s.lastEnd + s.options.MinPause
+}
+
+// interval is Flink's: no shorter than the pause; 0 for no periodic checkpoints.
+func (s State) interval() time.Duration {
+	if s.options.CheckpointInterval <= 0 {
+		return 0
+	}
+	return max(s.options.CheckpointInterval, s.options.MinPause)
+}
+
+func (s State) retryPause() time.Duration {
+	if i := s.interval(); i > 0 {
+		return min(i, retryPause)
+	}
+	return retryPause
+}
+
+func (s State) allEnded() bool {
+	return len(s.processes) > 0 && !slices.ContainsFunc(s.processes, func(p dataflow.Incarnation) bool {
+		return !slices.Contains(s.ended, p)
+	})
+}
+
+// missing names who has not acknowledged, for people.
+func (s State) missing(c inFlight) string {
+	const named = 3
+	var names []dataflow.Incarnation
+	for _, p := range s.processes {
+		if !c.has(p) {
+			names = append(names, p)
+		}
+	}
+	if len(names) > named {
+		return fmt.Sprintf("%d of %d processes, %s among them", len(names), len(s.processes), names[0])
+	}
+	return fmt.Sprintf("%v", names)
+}
+
+func (c inFlight) has(p dataflow.Incarnation) bool {
+	return slices.ContainsFunc(c.acks, func(a ack) bool { return a.process == p })
+}
+
+// parts are the acknowledged parts, sorted by process.
+func (c inFlight) parts() []*snapshot.Process {
+	acks := slices.SortedFunc(slices.Values(c.acks), func(a, b ack) int { return cmp.Compare(a.process, b.process) })
+	parts := make([]*snapshot.Process, len(acks))
+	for i, a := range acks {
+		parts[i] = a.part
+	}
+	return parts
+}

@@ -1,0 +1,345 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cairnstream/cairn/connector"
+	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/exchange"
+	"github.com/cairnstream/cairn/state/changelog"
+	"github.com/cairnstream/cairn/state/memory"
+)
+
+// Open builds a process's share of an attempt and restores it: when it returns,
+// all state is there, the restore point's sink transactions are committed, later
+// ones of older attempts are aborted, and channels from other processes are
+// accepted. Nothing runs yet. Errors name the operator.
+func Open(ctx context.Context, p *Program, cfg Config) (*Attempt, error) {
+	b, err := newBuilder(p, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open attempt %d: %w", cfg.Attempt, err)
+	}
+	err = b.openNodes(ctx)
+	if err == nil {
+		err = b.connect()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open attempt %d: %w", cfg.Attempt, err), b.a.Close())
+	}
+	return b.a, nil
+}
+
+// builder makes an Attempt.
+type builder struct {
+	a        *Attempt
+	restored map[dataflow.UID]*restored
+	subtasks map[dataflow.TaskID]*subtask
+	local    map[link]*inChannel
+	inner    map[int]bool // graph edges within a vertex
+	progress progress
+}
+
+// link is a channel of the plan.
+type link struct{ edge, from, to int }
+
+func newBuilder(p *Program, cfg Config) (*builder, error) {
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	plan, err := p.Graph.Plan()
+	if err != nil {
+		return nil, err
+	}
+	ops := restoredOperators(cfg.Restore)
+	if err := checkRestore(p, cfg.Restore, ops); err != nil {
+		return nil, fmt.Errorf("restore checkpoint %d: %w", cfg.Restore.Checkpoint, err)
+	}
+	up, err := changelog.New(changelog.Config{Bucket: cfg.Bucket, Prefix: cfg.ObjectPrefix, Log: cfg.Log})
+	if err != nil {
+		return nil, err
+	}
+	b := &builder{
+		a: &Attempt{
+			cfg: cfg, program: p, plan: plan, uploader: up,
+			checkpoints: map[dataflow.CheckpointID]*checkpoint{},
+			commits:     commits{wake: make(chan struct{}, 1)},
+		},
+		restored: ops, subtasks: map[dataflow.TaskID]*subtask{}, local: map[link]*inChannel{}, inner: map[int]bool{},
+	}
+	b.progress.tell = cfg.Events.Restoring
+	for i := range p.Graph.Edges {
+		b.inner[i] = !slices.ContainsFunc(plan.Edges, func(e dataflow.PlanEdge) bool { return e.Edge == i })
+	}
+	return b, b.addSubtasks()
+}
+
+func (b *builder) addSubtasks() error {
+	for _, t := range b.a.cfg.Subtasks {
+		if t.Vertex < 0 || t.Vertex >= len(b.a.plan.Vertices) || t.Subtask < 0 || t.Subtask >= b.a.plan.Vertices[t.Vertex].Parallelism {
+			return fmt.Errorf("the plan has no subtask %v", t)
+		}
+		if b.subtasks[t] != nil {
+			return fmt.Errorf("subtask %v is given twice", t)
+		}
+		wake := make(chan struct{}, 1)
+		s := &subtask{
+			task: t, wake: wake, gate: newGate(wake), stats: newCounters(), host: b.a, linger: b.a.cfg.Options.BatchLinger,
+			uids: b.a.plan.Vertices[t.Vertex].Operators,
+		}
+		for _, uid := range s.uids {
+			s.nodes = append(s.nodes, b.a.program.Operators[uid].node())
+		}
+		s.source, _ = s.nodes[0].(reading)
+		b.subtasks[t] = s
+		b.a.subtasks = append(b.a.subtasks, s)
+	}
+	return nil
+}
+
+// openNodes opens all operators, several subtasks at a time.
+func (b *builder) openNodes(ctx context.Context) error {
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(2 * runtime.GOMAXPROCS(0)) // restores both wait for the store and decode
+	for _, s := range b.a.subtasks {
+		openings := make([]*opening, len(s.nodes))
+		for i := range s.nodes {
+			o, err := b.opening(s, i)
+			if err != nil {
+				return errors.Join(err, group.Wait())
+			}
+			openings[i] = o
+		}
+		group.Go(func() error {
+			for i, n := range s.nodes {
+				if err := guard(func() error { return b.openNode(inner, n, openings[i]) }); err != nil {
+					return &OperatorError{UID: s.uids[i], Err: err}
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	b.listSinks()
+	return nil
+}
+
+// opening gathers what operator i of a subtask is opened with.
+func (b *builder) opening(s *subtask, i int) (*opening, error) {
+	uid, cfg := s.uids[i], &b.a.cfg
+	parallelism := b.a.plan.Vertices[s.task.Vertex].Parallelism
+	o := &opening{position: &s.position, restored: b.restored[uid], trace: func(e TraceEvent) { b.a.trace(s.task, e) }}
+	o.op = &OpContext{
+		Env: connector.Env{
+			Job: cfg.Job, Attempt: cfg.Attempt, UID: uid, Subtask: s.task.Subtask, Parallelism: parallelism,
+			Process: cfg.Process, OpenBucket: cfg.OpenBucket, Log: cfg.Log.With("task", s.task, "uid", uid),
+		},
+		KeyGroups: b.a.program.Graph.KeyGroups, BatchRows: cfg.Options.BatchRows,
+		RestoredWatermark: connector.NoTime, stats: s.stats,
+	}
+	if !b.a.program.Operators[uid].keyed() {
+		return o, nil
+	}
+	lo, hi := dataflow.GroupRange(o.op.KeyGroups, parallelism, s.task.Subtask)
+	log, err := b.a.uploader.Log(fmt.Sprintf("%v/%s", s.task, uid), lo, hi)
+	if err != nil {
+		return nil, &OperatorError{UID: uid, Err: err}
+	}
+	o.log = log
+	return o, nil
+}
+
+// openNode restores an operator's keyed state and opens it.
+func (b *builder) openNode(ctx context.Context, n node, o *opening) error {
+	if o.log != nil {
+		lo, hi := dataflow.GroupRange(o.op.KeyGroups, o.op.Parallelism, o.op.Subtask)
+		store, err := memory.Open(memory.Config{GroupLo: lo, GroupHi: hi, Log: o.log})
+		if err != nil {
+			return err
+		}
+		o.op.Store = store
+		if o.restored != nil {
+			segments, err := changelog.Restore(ctx, b.a.cfg.Bucket, o.restored.keyed(), lo, hi, store, b.progress.part())
+			if err != nil {
+				return fmt.Errorf("restore checkpoint %d: %w", o.restored.checkpoint, err)
+			}
+			o.log.Inherit(segments)
+		}
+	}
+	return n.open(ctx, o)
+}
+
+// listSinks collects the sinks with two-phase commit.
+func (b *builder) listSinks() {
+	for _, s := range b.a.subtasks {
+		for i, n := range s.nodes {
+			if t, ok := n.(interface{ twoPhase() *transactions }); ok && t.twoPhase() != nil {
+				b.a.sinks = append(b.a.sinks, &sinkTask{task: s.task, uid: s.uids[i], txns: t.twoPhase()})
+			}
+		}
+	}
+}
+
+// connect chains operators and makes the channels between subtasks.
+func (b *builder) connect() error {
+	for _, s := range b.a.subtasks {
+		if err := b.chain(s); err != nil {
+			return err
+		}
+	}
+	for _, e := range b.a.plan.Edges {
+		if err := b.receive(e); err != nil {
+			return err
+		}
+	}
+	for _, e := range b.a.plan.Edges {
+		if err := b.send(e); err != nil {
+			return err
+		}
+	}
+	for _, s := range b.a.subtasks {
+		s.valve, s.align = newValve(len(s.gate.channels)), newAlignment(len(s.gate.channels))
+	}
+	return nil
+}
+
+// chain connects the operators of a subtask.
+func (b *builder) chain(s *subtask) error {
+	for i, e := range b.a.program.Graph.Edges {
+		from, to := slices.Index(s.uids, e.From), slices.Index(s.uids, e.To)
+		if from < 0 || to < 0 || !b.inner[i] {
+			continue
+		}
+		p, err := outputPort(s, e)
+		if err == nil {
+			err = p.chain(s.nodes[to])
+		}
+		if err != nil {
+			return fmt.Errorf("edge %q -> %q: %w", e.From, e.To, err)
+		}
+	}
+	return nil
+}
+
+func outputPort(s *subtask, e dataflow.Edge) (port, error) {
+	ports := s.nodes[slices.Index(s.uids, e.From)].ports()
+	if e.Output >= len(ports) || ports[e.Output] == nil {
+		return nil, fmt.Errorf("no output %d", e.Output)
+	}
+	return ports[e.Output], nil
+}
+
+// receive makes the receiving ends of an edge's channels.
+func (b *builder) receive(e dataflow.PlanEdge) error {
+	for j := range b.a.plan.Vertices[e.To].Parallelism {
+		s := b.subtasks[dataflow.TaskID{Vertex: e.To, Subtask: j}]
+		if s == nil {
+			continue
+		}
+		in, err := b.a.program.Edges[e.Edge].inlet(s.nodes[0])
+		if err != nil {
+			return fmt.Errorf("operator %q: %w", s.uids[0], err)
+		}
+		for i := range b.a.plan.Vertices[e.From].Parallelism {
+			if e.Partitioning == dataflow.Forward && i != j {
+				continue
+			}
+			if err := b.receiveChannel(e, i, j, s, in); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *builder) receiveChannel(e dataflow.PlanEdge, from, to int, s *subtask, in inlet) error {
+	credit := b.a.cfg.Options.ChannelBatches
+	if b.subtasks[dataflow.TaskID{Vertex: e.From, Subtask: from}] != nil {
+		b.local[link{e.Index, from, to}] = s.gate.addLocal(credit, in)
+		return nil
+	}
+	id := b.channel(e, from, to)
+	if b.a.cfg.Network == nil {
+		return fmt.Errorf("%w %v: its sender is elsewhere and there is no network", errTransport, id)
+	}
+	c := s.gate.addRemote(in)
+	g, err := b.a.cfg.Network.Accept(id, credit, c)
+	if err != nil {
+		return fmt.Errorf("%w %v: accept: %w", errTransport, id, err)
+	}
+	c.grant = func() { g.Grant(1) }
+	return nil
+}
+
+func (b *builder) channel(e dataflow.PlanEdge, from, to int) exchange.ChannelID {
+	return exchange.ChannelID{Job: b.a.cfg.Job, Attempt: b.a.cfg.Attempt, Edge: e.Index, From: from, To: to}
+}
+
+// send makes the sending ends of an edge's channels.
+func (b *builder) send(e dataflow.PlanEdge) error {
+	edge := b.a.program.Graph.Edges[e.Edge]
+	for i := range b.a.plan.Vertices[e.From].Parallelism {
+		s := b.subtasks[dataflow.TaskID{Vertex: e.From, Subtask: i}]
+		if s == nil {
+			continue
+		}
+		out := &sending{
+			partitioning: e.Partitioning, keyGroups: b.a.program.Graph.KeyGroups,
+			rows: b.a.cfg.Options.BatchRows, stats: s.stats, channels: b.sendChannels(e, i),
+		}
+		p, err := outputPort(s, edge)
+		if err == nil {
+			err = p.edge(b.a.program.Edges[e.Edge], out)
+		}
+		if err != nil {
+			return fmt.Errorf("edge %q -> %q: %w", edge.From, edge.To, err)
+		}
+		s.sendings = append(s.sendings, out)
+	}
+	return nil
+}
+
+func (b *builder) sendChannels(e dataflow.PlanEdge, from int) []*outChannel {
+	var channels []*outChannel
+	for j := range b.a.plan.Vertices[e.To].Parallelism {
+		if e.Partitioning == dataflow.Forward && j != from {
+			continue
+		}
+		c := &outChannel{id: b.channel(e, from, j), local: b.local[link{e.Index, from, j}]}
+		if c.local == nil {
+			b.a.remotes = append(b.a.remotes, c)
+		}
+		channels = append(channels, c)
+	}
+	return channels
+}
+
+// progress adds up how far the restores of all operators have come.
+type progress struct {
+	tell func(done, total int64)
+
+	mu          sync.Mutex
+	done, total int64
+}
+
+// part returns what one restore reports to.
+func (p *progress) part() func(done, total int64) {
+	var lastDone, lastTotal int64
+	return func(done, total int64) {
+		p.mu.Lock()
+		p.done += done - lastDone
+		p.total += total - lastTotal
+		lastDone, lastTotal = done, total
+		d, t := p.done, p.total
+		p.mu.Unlock()
+		p.tell(d, t)
+	}
+}

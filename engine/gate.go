@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"context"
+	"sync"
+
+	"github.com/cairnstream/cairn/exchange"
+)
+
+// element is what waits in a channel: a batch that was handed over here, a
+// frame from elsewhere not decoded yet, or a control element.
+type element struct {
+	kind    exchange.FrameKind
+	arg     int64 // as in exchange.Frame
+	at      int64 // barrier: when it was triggered, Unix nanoseconds
+	batch   any   // *Batch[T] handed over within the process
+	payload []byte
+}
+
+// gate is the input of a subtask: a queue for each of its channels, and one
+// place to wait for all of them.
+//
+// The queues are bounded: batches by credit, watermarks and idleness because
+// only the last of a row counts, barriers and ends by how few there are.
+type gate struct {
+	wake chan struct{} // one token: look again
+
+	mu       sync.Mutex
+	channels []*inChannel // append-only until the attempt runs
+	next     int          // round robin
+	err      error        // a channel broke
+}
+
+// inChannel is one channel of a gate.
+type inChannel struct {
+	g       *gate
+	queue   []element
+	head    int
+	blocked bool // alignment holds it back
+
+	credit int           // batches that may still come; local channels only
+	room   chan struct{} // one token: credit came back
+	grant  func()        // remote channels: gives the sender one credit
+	inlet  inlet         // decodes and processes what comes
+}
+
+func newGate(wake chan struct{}) *gate { return &gate{wake: wake} }
+
+// addLocal adds a channel whose sender is in this process.
+func (g *gate) addLocal(credit int, in inlet) *inChannel {
+	c := &inChannel{g: g, credit: credit, room: make(chan struct{}, 1), inlet: in}
+	g.channels = append(g.channels, c)
+	return c
+}
+
+// addRemote adds a channel whose sender is in another process.
+func (g *gate) addRemote(in inlet) *inChannel {
+	c := &inChannel{g: g, inlet: in}
+	g.channels = append(g.channels, c)
+	return c
+}
+
+// poke leaves a token in a channel that holds one.
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// poll takes the next element of the channels that are not blocked, in turn.
+func (g *gate) poll() (int, element, bool, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.err != nil {
+		return 0, element{}, false, g.err
+	}
+	for range g.channels {
+		i := g.next
+		g.next = (g.next + 1) % len(g.channels)
+		if c := g.channels[i]; !c.blocked && c.head < len(c.queue) {
+			return i, c.take(), true, nil
+		}
+	}
+	return 0, element{}, false, nil
+}
+
+// take removes the first element; the gate is locked.
+func (c *inChannel) take() element {
+	e := c.queue[c.head]
+	c.queue[c.head] = element{}
+	if c.head++; c.head == len(c.queue) {
+		c.queue, c.head = c.queue[:0], 0
+	}
+	return e
+}
+
+// block holds a channel back, or lets all go on.
+func (g *gate) block(i int) {
+	g.mu.Lock()
+	g.channels[i].blocked = true
+	g.mu.Unlock()
+}
+
+func (g *gate) unblockAll() {
+	g.mu.Lock()
+	for _, c := range g.channels {
+		c.blocked = false
+	}
+	g.mu.Unlock()
+}
+
+// push appends an element and wakes the subtask.
+func (c *inChannel) push(e element) {
+	c.g.mu.Lock()
+	c.pushLocked(e)
+	c.g.mu.Unlock()
+	poke(c.g.wake)
+}
+
+func (c *inChannel) pushLocked(e element) {
+	if n := len(c.queue); n > c.head && c.queue[n-1].kind == e.kind && (e.kind == exchange.Watermark || e.kind == exchange.Idle) {
+		c.queue[n-1] = e
+		return
+	}
+	if c.head > 0 && len(c.queue) == cap(c.queue) {
+		n := copy(c.queue, c.queue[c.head:])
+		clear(c.queue[n:])
+		c.queue, c.head = c.queue[:n], 0
+	}
+	c.queue = append(c.queue, e)
+}
+
+// tryPush is push for a batch, if there is credit.
+func (c *inChannel) tryPush(e element) bool {
+	c.g.mu.Lock()
+	ok := c.credit > 0
+	if ok {
+		c.credit--
+		c.pushLocked(e)
+	}
+	c.g.mu.Unlock()
+	if ok {
+		poke(c.g.wake)
+	}
+	return ok
+}
+
+// done gives back the credit of a batch that has been processed.
+func (c *inChannel) done() {
+	if c.grant != nil {
+		c.grant()
+		return
+	}
+	c.g.mu.Lock()
+	c.credit++
+	c.g.mu.Unlock()
+	poke(c.room)
+}
+
+// await waits until credit may have come back.
+func (c *inChannel) await(ctx context.Context) error {
+	select {
+	case <-c.room:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Receive takes a frame from another process: exchange.Receiver.
+func (c *inChannel) Receive(f exchange.Frame) {
+	e := element{kind: f.Kind, arg: f.Arg, payload: f.Payload}
+	if f.Kind == exchange.Barrier {
+		e.at = triggerTime(f.Payload)
+	}
+	c.push(e)
+}
+
+// Broken ends the attempt: without this channel it can not go on.
+func (c *inChannel) Broken(err error) {
+	c.g.mu.Lock()
+	if c.g.err == nil {
+		c.g.err = err
+	}
+	c.g.mu.Unlock()
+	poke(c.g.wake)
+}
+
+var _ exchange.Receiver = (*inChannel)(nil)

@@ -1,0 +1,201 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cairnstream/cairn/connector"
+	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/snapshot"
+	"github.com/cairnstream/cairn/state"
+	"github.com/cairnstream/cairn/state/changelog"
+)
+
+// node is one operator in one subtask: a link of the subtask's chain. The
+// subtask's goroutine makes all calls but open.
+type node interface {
+	// open makes the node ready to run, from what a checkpoint had of it.
+	open(ctx context.Context, o *opening) error
+	// ports are its outputs, some of which may be nil; known once it is open.
+	ports() []port
+	// watermark takes a watermark and passes it on.
+	watermark(wm int64) error
+	// cut is the node's part of a checkpoint. It does no I/O.
+	cut(id dataflow.CheckpointID) (part, error)
+	close() error
+}
+
+// opening is what a node is opened with.
+type opening struct {
+	op       *OpContext
+	position *position
+	// restored is what the checkpoint had of the operator; nil without one.
+	restored *restored
+	log      *changelog.Log
+	trace    func(TraceEvent)
+}
+
+// part is a node's part of a checkpoint, as far as it is known at the barrier.
+type part struct {
+	operator snapshot.Operator
+	log      *changelog.Log // nil without keyed state
+	cut      state.Cut
+	sink     *transactions // nil if it has none
+}
+
+// position is the operator that a subtask is in, so that an error or a panic
+// can be laid at its door.
+type position struct{ uid dataflow.UID }
+
+// OperatorError is an error, or a panic, in an operator's code.
+type OperatorError struct {
+	UID dataflow.UID
+	Err error
+}
+
+// Error names the operator.
+func (e *OperatorError) Error() string { return fmt.Sprintf("operator %q: %v", e.UID, e.Err) }
+
+// Unwrap returns the cause.
+func (e *OperatorError) Unwrap() error { return e.Err }
+
+// base is what all nodes share.
+type base struct {
+	op       *OpContext
+	position *position
+}
+
+func (n *base) init(o *opening) { n.op, n.position = o.op, o.position }
+
+func (n *base) ports() []port { return n.op.outputs }
+
+// enter marks the node as the one at work; leave goes back to its caller.
+func (n *base) enter() dataflow.UID {
+	before := n.position.uid
+	n.position.uid = n.op.UID
+	return before
+}
+
+func (n *base) leave(before dataflow.UID, err error) error {
+	if err == nil {
+		n.position.uid = before
+		return nil
+	}
+	if already := (*OperatorError)(nil); errors.As(err, &already) || errors.Is(err, errTransport) {
+		return err
+	}
+	return &OperatorError{UID: n.op.UID, Err: err}
+}
+
+// flush sends on what the outputs hold.
+func (n *base) flush() error {
+	for _, p := range n.op.outputs {
+		if p != nil {
+			if err := p.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pass flushes and hands a watermark on.
+func (n *base) pass(wm int64) error {
+	if err := n.flush(); err != nil {
+		return err
+	}
+	for _, p := range n.op.outputs {
+		if p != nil {
+			if err := p.watermark(wm); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// transform is an operator with an input.
+type transform[In any] struct {
+	open    func(*OpContext) (Transform[In], error)
+	isKeyed bool
+}
+
+func (t *transform[In]) node() node  { return &transformNode[In]{code: t} }
+func (t *transform[In]) keyed() bool { return t.isKeyed }
+
+type transformNode[In any] struct {
+	base
+	code *transform[In]
+	t    Transform[In]
+	log  *changelog.Log
+	wm   int64
+}
+
+// watermarkList is the operator list state in which an operator with keyed
+// state keeps the watermark: it decides what is late, so it must not fall
+// behind what timers have already fired.
+const watermarkList = "watermark"
+
+func (n *transformNode[In]) open(_ context.Context, o *opening) error {
+	n.init(o)
+	n.log, n.wm = o.log, connector.NoTime
+	if o.restored != nil {
+		n.wm = o.restored.watermark()
+	}
+	n.op.RestoredWatermark = n.wm
+	t, err := n.code.open(n.op)
+	n.t = t
+	return err
+}
+
+func (n *transformNode[In]) process(b *Batch[In]) error {
+	before := n.enter()
+	err := n.t.Process(b)
+	if err == nil {
+		err = n.flush()
+	}
+	n.endBatch()
+	return n.leave(before, err)
+}
+
+func (n *transformNode[In]) watermark(wm int64) error {
+	before := n.enter()
+	n.wm = max(n.wm, wm)
+	err := n.t.Watermark(wm)
+	if err == nil {
+		err = n.pass(wm)
+	}
+	n.endBatch()
+	return n.leave(before, err)
+}
+
+// endBatch writes the batch's changes to the changelog.
+func (n *transformNode[In]) endBatch() {
+	if n.op.Store == nil {
+		return
+	}
+	n.op.Store.EndBatch()
+	entries, bytes := n.op.Store.Size()
+	n.op.stats.stateEntries.Store(entries)
+	n.op.stats.stateBytes.Store(bytes)
+}
+
+func (n *transformNode[In]) cut(id dataflow.CheckpointID) (part, error) {
+	p := part{operator: snapshot.Operator{UID: n.op.UID}}
+	if n.op.Store == nil {
+		return p, nil
+	}
+	n.op.Store.EndBatch()
+	p.log, p.cut = n.log, n.op.Store.Cut(id)
+	p.operator.Lists = map[string][][]byte{watermarkList: {binary.BigEndian.AppendUint64(nil, uint64(n.wm))}}
+	return p, nil
+}
+
+func (n *transformNode[In]) close() error {
+	if n.op == nil || n.op.Store == nil {
+		return nil
+	}
+	return n.op.Store.Close()
+}

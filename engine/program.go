@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cairnstream/cairn/connector"
+	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/objectstore"
+	"github.com/cairnstream/cairn/state"
+)
+
+// Program is a job as this process can run it: the graph, and the code behind
+// its operators and edges. Package stream builds it. It is not changed after
+// that, and any number of attempts may use it.
+type Program struct {
+	Graph *dataflow.Graph
+	// Operators holds the code of each operator of the graph.
+	Operators map[dataflow.UID]Operator
+	// Edges holds the code of each of the graph's edges, in its order.
+	Edges []Edge
+}
+
+// Check reports operators and edges of the graph without fitting code, and
+// records that could not travel between two processes.
+func (p *Program) Check() error {
+	var problems []error
+	for _, o := range p.Graph.Operators {
+		if p.Operators[o.UID] == nil {
+			problems = append(problems, fmt.Errorf("operator %q has no code", o.UID))
+		}
+	}
+	if len(p.Edges) != len(p.Graph.Edges) {
+		problems = append(problems, fmt.Errorf("%d edges have code for %d of them", len(p.Graph.Edges), len(p.Edges)))
+	}
+	for i, e := range p.Edges[:min(len(p.Edges), len(p.Graph.Edges))] {
+		g := p.Graph.Edges[i]
+		if err := e.check(); err != nil && (g.Partitioning != dataflow.Forward || g.NoChain) {
+			problems = append(problems, fmt.Errorf("edge %q -> %q: %w", g.From, g.To, err))
+		}
+		if e.hashed() != (g.Partitioning == dataflow.Hash) {
+			problems = append(problems, fmt.Errorf("edge %q -> %q: its code is not for %s partitioning", g.From, g.To, g.Partitioning))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// Operator is the code of one operator: see NewSource, NewTransform,
+// NewKeyedTransform and NewSink.
+type Operator interface {
+	// node makes the operator's part of one subtask.
+	node() node
+	// keyed tells whether it has a state.Store.
+	keyed() bool
+}
+
+// OpContext is what the code of an operator knows of the subtask it runs in.
+// Only the subtask's goroutine uses it.
+type OpContext struct {
+	connector.Env
+	KeyGroups int
+	BatchRows int
+	// Store is the operator's keyed state, already restored; nil if it has none.
+	Store state.Store
+	// RestoredWatermark is how far event time had come for this operator at
+	// the restore point; connector.NoTime if it starts afresh.
+	RestoredWatermark int64
+
+	outputs []port
+	stats   *counters
+}
+
+// CountBad counts records that were set aside, in SubtaskStats.BadRecords.
+func (c *OpContext) CountBad(n int) { c.stats.bad.Add(int64(n)) }
+
+// CountLate counts records that came too late, in SubtaskStats.LateRecords.
+func (c *OpContext) CountLate(n int) { c.stats.late.Add(int64(n)) }
+
+// Transform is the code of an operator with an input, in one subtask. The
+// subtask's goroutine calls it.
+type Transform[In any] interface {
+	// Process takes a batch and emits what comes of it.
+	Process(b *Batch[In]) error
+	// Watermark emits what is due now that no record at or before wm will
+	// come. The engine passes the watermark on afterwards.
+	Watermark(wm int64) error
+}
+
+// TransformFunc is a Transform that watermarks do not concern.
+type TransformFunc[In any] func(b *Batch[In]) error
+
+// Process calls f.
+func (f TransformFunc[In]) Process(b *Batch[In]) error { return f(b) }
+
+// Watermark does nothing.
+func (TransformFunc[In]) Watermark(int64) error { return nil }
+
+// NewTransform is an operator without keyed state. open is called once per
+// subtask and makes its outputs with OutputOf.
+func NewTransform[In any](open func(*OpContext) (Transform[In], error)) Operator {
+	return &transform[In]{open: open}
+}
+
+// NewKeyedTransform is an operator with a state.Store. All of its input must
+// come over hash edges.
+func NewKeyedTransform[In any](open func(*OpContext) (Transform[In], error)) Operator {
+	return &transform[In]{open: open, isKeyed: true}
+}
+
+// SourceOptions say how a source's records get event times and watermarks.
+type SourceOptions[T any] struct {
+	// Timestamp gives a record's event time; nil takes what the reader says.
+	Timestamp func(T) int64
+	// Watermarks makes a split's watermark trail its highest event time by
+	// OutOfOrder and a millisecond. Without it only readers that are
+	// connector.Watermarkers have watermarks.
+	Watermarks bool
+	OutOfOrder time.Duration
+	// IdleAfter makes a split without records for so long stop holding back
+	// the watermark. 0: never.
+	IdleAfter time.Duration
+	// FailOnBad ends the attempt at the first bad record. Otherwise bad
+	// records are counted, logged (the first few) and sent to output 1.
+	FailOnBad bool
+}
+
+// BadOutput is the output of a source that carries its bad records, as
+// connector.BadRecord.
+const BadOutput = 1
+
+// NewSource is an operator that reads src.
+func NewSource[T any](src connector.Source[T], opts SourceOptions[T]) Operator {
+	return &source[T]{src: src, opts: opts}
+}
+
+// NewSink is an operator that writes to sink.
+func NewSink[T any](sink connector.Sink[T]) Operator { return &sinkOperator[T]{sink: sink} }
+
+// OpenBucket opens a store by URL.
+type OpenBucket = func(ctx context.Context, url string) (objectstore.Bucket, error)
+
+// FinishCommits commits the sink transactions of a completed checkpoint and
+// returns when all of them are visible: for a job whose operators run no more.
+// It retries until ctx ends.
+func FinishCommits(ctx context.Context, p *Program, job dataflow.JobID, attempt dataflow.Attempt,
+	openBucket OpenBucket, r *Restore, log *slog.Logger) error {
+	return finishCommits(ctx, p, job, attempt, openBucket, r, log)
+}
+
+// ErrUnknownUID is returned when a checkpoint holds state of an operator that
+// the program does not have.
+var ErrUnknownUID = errors.New("state of an unknown operator")

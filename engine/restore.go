@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cairnstream/cairn/connector"
+	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/snapshot"
+)
+
+// restored is what a checkpoint has of one operator, from all of its subtasks
+// in order of their numbers.
+type restored struct {
+	checkpoint dataflow.CheckpointID
+	known      dataflow.CheckpointID // sink commits up to here are known
+	parts      []snapshot.Operator
+}
+
+// restoredOperators sorts a checkpoint by operator.
+func restoredOperators(r *Restore) map[dataflow.UID]*restored {
+	if r == nil {
+		return nil
+	}
+	var subtasks []snapshot.Subtask
+	for _, p := range r.Processes {
+		subtasks = append(subtasks, p.Subtasks...)
+	}
+	slices.SortStableFunc(subtasks, func(a, b snapshot.Subtask) int { return a.Task.Compare(b.Task) })
+	ops := map[dataflow.UID]*restored{}
+	for _, s := range subtasks {
+		for _, o := range s.Operators {
+			if ops[o.UID] == nil {
+				ops[o.UID] = &restored{checkpoint: r.Checkpoint, known: r.CommitsKnown}
+			}
+			ops[o.UID].parts = append(ops[o.UID].parts, o)
+		}
+	}
+	return ops
+}
+
+// checkRestore refuses a checkpoint that does not fit the program.
+func checkRestore(p *Program, r *Restore, ops map[dataflow.UID]*restored) error {
+	if r == nil {
+		return nil
+	}
+	if r.KeyGroups != 0 && r.KeyGroups != p.Graph.KeyGroups {
+		return fmt.Errorf("it has %d key groups and the program %d: they can not be changed", r.KeyGroups, p.Graph.KeyGroups)
+	}
+	var unknown []string
+	for uid, o := range ops {
+		if p.Operators[uid] == nil && o.holdsState() {
+			unknown = append(unknown, fmt.Sprintf("%q", uid))
+		}
+	}
+	if len(unknown) > 0 {
+		slices.Sort(unknown)
+		return fmt.Errorf("%w: %s: give the operator its old uid again", ErrUnknownUID, strings.Join(unknown, ", "))
+	}
+	return nil
+}
+
+func (r *restored) holdsState() bool {
+	return slices.ContainsFunc(r.parts, func(o snapshot.Operator) bool {
+		return o.Keyed != nil && (len(o.Keyed.Segments) > 0 || o.Keyed.Entries > 0) || len(o.Transactions) > 0 || len(o.Lists[splitsList]) > 0
+	})
+}
+
+// list returns a subtask's share of an operator list state. Items are dealt out
+// in turn; those of the same parallelism come back to where they were.
+func (r *restored) list(name string, subtask, parallelism int) [][]byte {
+	var all [][]byte
+	for i, more := 0, true; more; i++ {
+		more = false
+		for _, o := range r.parts {
+			if items := o.Lists[name]; i < len(items) {
+				all = append(all, items[i])
+				more = true
+			}
+		}
+	}
+	return share(all, subtask, parallelism)
+}
+
+// share deals items out in turn.
+func share[E any](all []E, subtask, parallelism int) []E {
+	var mine []E
+	for i := subtask; i < len(all); i += parallelism {
+		mine = append(mine, all[i])
+	}
+	return mine
+}
+
+// watermark is how far event time had come. All subtasks behind a hash edge had
+// the same, since a barrier follows the watermarks before it on every channel;
+// so it does not matter which of them has a key now.
+func (r *restored) watermark() int64 {
+	wm := connector.NoTime
+	for _, o := range r.parts {
+		for _, item := range o.Lists[watermarkList] {
+			if len(item) == 8 {
+				wm = max(wm, int64(binary.BigEndian.Uint64(item)))
+			}
+		}
+	}
+	return wm
+}
+
+// transactions returns a subtask's share of the sink transactions, by checkpoint.
+func (r *restored) transactions(subtask, parallelism int) []snapshot.Transaction {
+	var all []snapshot.Transaction
+	for _, o := range r.parts {
+		for _, t := range o.Transactions {
+			if t.Checkpoint > r.known {
+				all = append(all, t)
+			}
+		}
+	}
+	mine := share(all, subtask, parallelism)
+	slices.SortStableFunc(mine, func(a, b snapshot.Transaction) int {
+		return int(int64(a.Checkpoint) - int64(b.Checkpoint))
+	})
+	return mine
+}
+
+// keyed returns the handles of all keyed state.
+func (r *restored) keyed() []snapshot.Keyed {
+	var handles []snapshot.Keyed
+	for _, o := range r.parts {
+		if o.Keyed != nil {
+			handles = append(handles, *o.Keyed)
+		}
+	}
+	return handles
+}

@@ -1,0 +1,36 @@
+package engine
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/cairnstream/cairn/connector"
+	"github.com/cairnstream/cairn/dataflow"
+)
+
+// counters is what a subtask counts; others read it while it runs.
+type counters struct {
+	in, out, bytesIn, bad, late  atomic.Int64
+	stateEntries, stateBytes     atomic.Int64
+	wm                           atomic.Int64
+	busyNanos, backpressureNanos atomic.Int64
+}
+
+func newCounters() *counters {
+	c := &counters{}
+	c.wm.Store(connector.NoTime)
+	return c
+}
+
+// waited counts time since start as spent waiting for credit.
+func (c *counters) waited(start time.Time) { c.backpressureNanos.Add(int64(time.Since(start))) }
+
+func (c *counters) stats(t dataflow.TaskID) SubtaskStats {
+	wait := c.backpressureNanos.Load()
+	return SubtaskStats{
+		Task: t, RecordsIn: c.in.Load(), RecordsOut: c.out.Load(), BytesIn: c.bytesIn.Load(),
+		StateEntries: c.stateEntries.Load(), StateBytes: c.stateBytes.Load(),
+		Watermark: c.wm.Load(), BadRecords: c.bad.Load(), LateRecords: c.late.Load(),
+		Busy: time.Duration(max(0, c.busyNanos.Load()-wait)), Backpressure: time.Duration(wait),
+	}
+}

@@ -1,0 +1,372 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/cairnstream/cairn/connector"
+	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/exchange"
+	"github.com/cairnstream/cairn/snapshot"
+)
+
+// errTransport marks errors of channels, which are not an operator's fault.
+var errTransport = errors.New("channel")
+
+// subtask is a chain of operators and the loop that runs it.
+type subtask struct {
+	task     dataflow.TaskID
+	nodes    []node // head first
+	uids     []dataflow.UID
+	source   reading // the head, if it is a source
+	gate     *gate
+	valve    *valve
+	align    *alignment
+	sendings []*sending
+	stats    *counters
+	position position
+	host     host
+	linger   time.Duration
+
+	wake  chan struct{} // one token: mail or input
+	mail  mailbox
+	timer *time.Timer
+
+	clock    time.Time // when this turn of the loop began
+	idle     bool      // told downstream
+	ended    bool
+	aligning alignTimes
+}
+
+// alignTimes are when the first barrier of the checkpoint being aligned came and
+// when the checkpoint was triggered.
+type alignTimes struct {
+	first   time.Time
+	trigger time.Time
+}
+
+// host is what a subtask tells its attempt.
+type host interface {
+	cutDone(ctx context.Context, id dataflow.CheckpointID, c *subtaskCut)
+	decline(id dataflow.CheckpointID, reason string)
+	inputEnded()
+}
+
+// subtaskCut is a subtask's part of a checkpoint at its barrier.
+type subtaskCut struct {
+	task   dataflow.TaskID
+	parts  []part
+	timing snapshot.Timing
+	at     time.Time // when it was cut
+}
+
+// mailbox is what others tell a subtask. It is bounded: of triggers only the
+// newest counts, and aborts are as few as checkpoints in flight.
+type mailbox struct {
+	mu      sync.Mutex
+	trigger barrier
+	aborted []dataflow.CheckpointID
+}
+
+// barrier is a checkpoint and when it was triggered.
+type barrier struct {
+	id dataflow.CheckpointID
+	at time.Time
+}
+
+func (s *subtask) trigger(b barrier) {
+	s.mail.mu.Lock()
+	if b.id > s.mail.trigger.id {
+		s.mail.trigger = b
+	}
+	s.mail.mu.Unlock()
+	poke(s.wake)
+}
+
+func (s *subtask) abort(id dataflow.CheckpointID) {
+	s.mail.mu.Lock()
+	s.mail.aborted = append(s.mail.aborted, id)
+	s.mail.mu.Unlock()
+	poke(s.wake)
+}
+
+// run is the loop. Its error names the operator where there is one.
+func (s *subtask) run(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &OperatorError{UID: s.position.uid, Err: &PanicError{Value: p, Stack: debug.Stack()}}
+		}
+		switch {
+		case err != nil && ctx.Err() != nil:
+			err = context.Cause(ctx)
+		case err != nil:
+			err = fmt.Errorf("subtask %v: %w", s.task, err)
+		}
+	}()
+	for _, out := range s.sendings {
+		out.ctx, out.clock = ctx, &s.clock
+	}
+	s.timer = time.NewTimer(time.Hour)
+	defer s.timer.Stop()
+	for ctx.Err() == nil {
+		if err := s.turn(ctx); err != nil {
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// PanicError is a panic in an operator's code.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+// Error has the panic's value and stack.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Value, e.Stack) }
+
+// turn does one piece of work, or waits until there is some.
+func (s *subtask) turn(ctx context.Context) error {
+	s.clock = time.Now()
+	if err := s.readMail(ctx); err != nil {
+		return err
+	}
+	worked, wait, err := s.step(ctx)
+	if err != nil {
+		return err
+	}
+	next, err := s.lingering()
+	if err != nil {
+		return err
+	}
+	s.stats.busyNanos.Add(int64(time.Since(s.clock)))
+	if worked {
+		return nil
+	}
+	return s.sleep(ctx, min(wait, next))
+}
+
+// step processes what comes next from the source or the gate.
+func (s *subtask) step(ctx context.Context) (worked bool, wait time.Duration, err error) {
+	if s.source == nil {
+		i, e, ok, err := s.gate.poll()
+		if err != nil || !ok {
+			return false, math.MaxInt64, err
+		}
+		return true, 0, s.take(ctx, i, e)
+	}
+	if s.ended {
+		return false, math.MaxInt64, nil
+	}
+	worked, wait, ended, err := s.source.read(ctx)
+	if err != nil {
+		return false, 0, err
+	}
+	if ended {
+		return true, 0, s.end()
+	}
+	return worked, wait, s.tellIdle(s.source.idle())
+}
+
+// sleep waits for mail, input or the time.
+func (s *subtask) sleep(ctx context.Context, d time.Duration) error {
+	s.timer.Reset(d)
+	select {
+	case <-s.wake:
+	case <-s.timer.C:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// lingering sends what has waited long enough, and tells when the next is due.
+func (s *subtask) lingering() (time.Duration, error) {
+	next := time.Duration(math.MaxInt64)
+	for _, out := range s.sendings {
+		if out.since.IsZero() {
+			continue
+		}
+		left := s.linger - s.clock.Sub(out.since)
+		if left <= 0 {
+			if err := out.writer.flush(); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		next = min(next, left)
+	}
+	return next, nil
+}
+
+func (s *subtask) readMail(ctx context.Context) error {
+	s.mail.mu.Lock()
+	t, aborted := s.mail.trigger, s.mail.aborted
+	s.mail.trigger, s.mail.aborted = barrier{}, nil
+	s.mail.mu.Unlock()
+	for _, id := range aborted {
+		if s.align.abort(id) {
+			s.gate.unblockAll()
+		}
+	}
+	if t.id == 0 || s.source == nil || !s.align.trigger(t.id) {
+		return nil
+	}
+	s.aligning = alignTimes{first: s.clock, trigger: t.at}
+	return s.cut(ctx, t.id)
+}
+
+// take processes an element of a channel.
+func (s *subtask) take(ctx context.Context, i int, e element) error {
+	switch e.kind {
+	case exchange.Batch:
+		return s.takeBatch(s.gate.channels[i], e)
+	case exchange.Watermark:
+		if s.valve.watermark(i, e.arg) {
+			return s.moveTime()
+		}
+	case exchange.Idle:
+		if s.valve.setIdle(i, e.arg == 1) {
+			return s.moveTime()
+		}
+		return s.tellIdle(s.valve.idle)
+	case exchange.Barrier:
+		return s.takeBarrier(ctx, i, dataflow.CheckpointID(e.arg), time.Unix(0, e.at))
+	case exchange.End:
+		if s.valve.end(i) && !s.valve.allEnded() {
+			return s.moveTime()
+		}
+		if s.valve.allEnded() {
+			return s.end()
+		}
+	default:
+		return fmt.Errorf("%w %v: unknown element %d", errTransport, i, e.kind)
+	}
+	return nil
+}
+
+func (s *subtask) takeBatch(c *inChannel, e element) (err error) {
+	rows := 0
+	if e.batch != nil {
+		rows, err = c.inlet.batch(e.batch)
+	} else {
+		s.stats.bytesIn.Add(int64(len(e.payload)))
+		rows, err = c.inlet.payload(e.payload)
+	}
+	s.stats.in.Add(int64(rows))
+	c.done()
+	return err
+}
+
+// moveTime passes the combined watermark through the chain.
+func (s *subtask) moveTime() error {
+	if err := s.tellIdle(false); err != nil {
+		return err
+	}
+	if s.valve.wm != connector.NoTime {
+		s.stats.wm.Store(s.valve.wm)
+	}
+	return s.nodes[0].watermark(s.valve.wm)
+}
+
+// tellIdle tells downstream when this subtask stops or starts to count for the
+// watermark.
+func (s *subtask) tellIdle(idle bool) error {
+	if idle == s.idle {
+		return nil
+	}
+	s.idle = idle
+	arg := int64(0)
+	if idle {
+		arg = 1
+	}
+	return s.control(element{kind: exchange.Idle, arg: arg})
+}
+
+// end takes the end of all inputs. The subtask lives on: barriers still pass.
+func (s *subtask) end() error {
+	if s.ended {
+		return nil
+	}
+	s.ended = true
+	s.stats.wm.Store(MaxWatermark)
+	if err := s.nodes[0].watermark(MaxWatermark); err != nil {
+		return err
+	}
+	if err := s.control(element{kind: exchange.End}); err != nil {
+		return err
+	}
+	s.host.inputEnded()
+	return nil
+}
+
+func (s *subtask) takeBarrier(ctx context.Context, i int, id dataflow.CheckpointID, at time.Time) error {
+	before := s.align.id
+	v := s.align.barrier(i, id)
+	if before != id && (v.block || v.cut) {
+		s.aligning = alignTimes{first: s.clock, trigger: at}
+	}
+	if v.declined != 0 {
+		s.host.decline(v.declined, fmt.Sprintf("subtask %v: overtaken by checkpoint %d during alignment", s.task, id))
+	}
+	if v.release {
+		s.gate.unblockAll()
+	}
+	if v.block {
+		s.gate.block(i)
+	}
+	if v.cut {
+		return s.cut(ctx, id)
+	}
+	return nil
+}
+
+// cut takes the state of all operators as of here, head first, and sends the
+// barrier on behind every record that the state has seen. It does no I/O: what
+// takes time happens beside the loop.
+func (s *subtask) cut(ctx context.Context, id dataflow.CheckpointID) error {
+	start := time.Now()
+	c := &subtaskCut{task: s.task, parts: make([]part, 0, len(s.nodes))}
+	for i, n := range s.nodes {
+		p, err := n.cut(id)
+		if err != nil {
+			return fmt.Errorf("checkpoint %d: operator %q: %w", id, s.uids[i], err)
+		}
+		c.parts = append(c.parts, p)
+	}
+	if err := s.control(element{kind: exchange.Barrier, arg: int64(id), at: s.aligning.trigger.UnixNano()}); err != nil {
+		return err
+	}
+	c.at = time.Now()
+	c.timing = snapshot.Timing{
+		StartDelay: max(0, s.aligning.first.Sub(s.aligning.trigger)),
+		Align:      start.Sub(s.aligning.first),
+		Sync:       c.at.Sub(start),
+	}
+	s.host.cutDone(ctx, id, c)
+	return nil
+}
+
+// control sends an element over all outgoing channels.
+func (s *subtask) control(e element) error {
+	for _, out := range s.sendings {
+		if err := out.control(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close closes the operators.
+func (s *subtask) close() error {
+	var errs []error
+	for _, n := range s.nodes {
+		errs = append(errs, n.close())
+	}
+	return errors.Join(errs...)
+}

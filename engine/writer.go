@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/cairnstream/cairn/connector"
+	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/exchange"
+)
+
+// sending is the sending end of an edge in one subtask: its channels, without
+// the type of the records.
+type sending struct {
+	partitioning dataflow.Partitioning
+	channels     []*outChannel
+	keyGroups    int
+	rows         int
+	stats        *counters
+	writer       flusher
+
+	// ctx is the subtask's own, set when it starts. It is a field because
+	// Output.Emit, which users call per record, has no context to hand on.
+	ctx context.Context
+	// clock is the loop's time, so that a batch costs no look at the clock.
+	clock *time.Time
+	since time.Time // when the oldest record not sent came in; zero if there is none
+	wm    int64     // the newest watermark
+}
+
+// flusher sends on what an edge's writer has gathered.
+type flusher interface{ flush() error }
+
+// outChannel is the sending end of a channel: local or remote.
+type outChannel struct {
+	id     exchange.ChannelID
+	local  *inChannel
+	remote exchange.Sender
+	wm     int64 // the last watermark sent
+}
+
+func (s *sending) touch() {
+	if s.since.IsZero() {
+		s.since = *s.clock
+	}
+}
+
+// control sends an element to all channels, after everything before it.
+func (s *sending) control(e element) error {
+	if err := s.writer.flush(); err != nil {
+		return err
+	}
+	for _, c := range s.channels {
+		if err := c.control(s.ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *outChannel) control(ctx context.Context, e element) error {
+	if c.local != nil {
+		c.local.push(e)
+		return nil
+	}
+	f := exchange.Frame{Kind: e.kind, Arg: e.arg}
+	if e.kind == exchange.Barrier {
+		f.Payload = binary.LittleEndian.AppendUint64(nil, uint64(e.at))
+	}
+	return c.send(ctx, f)
+}
+
+func (c *outChannel) send(ctx context.Context, f exchange.Frame) error {
+	if err := c.remote.Send(ctx, f); err != nil {
+		return fmt.Errorf("%w %v: send: %w", errTransport, c.id, err)
+	}
+	return nil
+}
+
+// triggerTime reads a barrier frame's payload.
+func triggerTime(p []byte) int64 {
+	if len(p) < 8 {
+		return 0
+	}
+	return int64(binary.LittleEndian.Uint64(p))
+}
+
+// edgeWriter spreads records of type T over an edge's channels. It copies them
+// into one batch per channel, and sends a batch that is full, at once; others
+// wait for BatchLinger at most. A watermark goes behind the batch that it
+// follows, so that it does not cut it.
+type edgeWriter[T any] struct {
+	edge *edge[T]
+	s    *sending
+	out  []*Batch[T]
+	turn int // rebalance
+	key  func(dst []byte, v T) []byte
+	buf  []byte
+}
+
+func newEdgeWriter[T any](e *edge[T], s *sending) *edgeWriter[T] {
+	w := &edgeWriter[T]{edge: e, s: s, out: make([]*Batch[T], len(s.channels))}
+	if e.newKey != nil {
+		w.key = e.newKey()
+	}
+	for i := range w.out {
+		w.out[i] = e.pool.get()
+		s.channels[i].wm = connector.NoTime
+	}
+	s.writer, s.wm = w, connector.NoTime
+	return w
+}
+
+func (w *edgeWriter[T]) process(b *Batch[T]) error {
+	if len(b.Values) == 0 {
+		return nil
+	}
+	w.s.touch()
+	w.s.stats.out.Add(int64(len(b.Values)))
+	switch w.s.partitioning {
+	case dataflow.Hash:
+		return w.hash(b)
+	case dataflow.Broadcast:
+		for i := range w.out {
+			if err := w.append(i, b); err != nil {
+				return err
+			}
+		}
+		return nil
+	case dataflow.Rebalance:
+		turn := w.turn
+		if len(w.out[turn].Values)+len(b.Values) >= w.s.rows {
+			w.turn = (w.turn + 1) % len(w.out)
+		}
+		return w.append(turn, b)
+	default:
+		return w.append(0, b)
+	}
+}
+
+// append adds a whole batch to a channel's.
+func (w *edgeWriter[T]) append(i int, b *Batch[T]) error {
+	o := w.out[i]
+	o.Values = append(o.Values, b.Values...)
+	o.Times = append(o.Times, b.Times...)
+	if len(o.Values) >= w.s.rows {
+		return w.ship(i)
+	}
+	return nil
+}
+
+// hash sends each record to the subtask that owns its key group.
+func (w *edgeWriter[T]) hash(b *Batch[T]) error {
+	groups, parallelism := w.s.keyGroups, len(w.out)
+	for k, v := range b.Values {
+		w.buf = w.key(w.buf[:0], v)
+		group := dataflow.KeyGroup(dataflow.KeyHash(w.buf), groups)
+		i := dataflow.SubtaskOf(group, groups, parallelism)
+		o := w.out[i]
+		o.Append(v, b.Times[k])
+		o.Groups = append(o.Groups, uint16(group))
+		if len(o.Values) >= w.s.rows {
+			if err := w.ship(i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ship sends a channel's batch and the watermark behind it.
+func (w *edgeWriter[T]) ship(i int) error {
+	c := w.s.channels[i]
+	if len(w.out[i].Values) > 0 {
+		if err := w.send(c, i); err != nil {
+			return err
+		}
+	}
+	if c.wm >= w.s.wm {
+		return nil
+	}
+	c.wm = w.s.wm
+	return c.control(w.s.ctx, element{kind: exchange.Watermark, arg: w.s.wm})
+}
+
+func (w *edgeWriter[T]) send(c *outChannel, i int) error {
+	if c.local == nil {
+		payload := w.edge.encode(w.out[i])
+		w.out[i].Reset()
+		start := time.Now()
+		err := c.send(w.s.ctx, exchange.Frame{Kind: exchange.Batch, Payload: payload})
+		w.s.stats.waited(start)
+		return err
+	}
+	b := w.out[i]
+	w.out[i] = w.edge.pool.get()
+	e := element{kind: exchange.Batch, batch: b}
+	for start := (time.Time{}); !c.local.tryPush(e); {
+		if start.IsZero() {
+			start = time.Now()
+		}
+		err := c.local.await(w.s.ctx)
+		if err != nil {
+			return err
+		}
+		w.s.stats.waited(start)
+		start = time.Now()
+	}
+	return nil
+}
+
+func (w *edgeWriter[T]) flush() error {
+	w.s.since = time.Time{}
+	for i := range w.out {
+		if err := w.ship(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watermark sends wm over the channels that have nothing before it. On the
+// others it follows their batch.
+func (w *edgeWriter[T]) watermark(wm int64) error {
+	if wm <= w.s.wm {
+		return nil
+	}
+	w.s.wm = wm
+	for i, o := range w.out {
+		if len(o.Values) > 0 {
+			w.s.touch()
+			continue
+		}
+		if err := w.ship(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var _ flusher = (*edgeWriter[int])(nil)

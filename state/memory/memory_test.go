@@ -1,0 +1,240 @@
+package memory
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/cairnstream/cairn/state"
+	"github.com/cairnstream/cairn/state/statetest"
+)
+
+func TestConformance(t *testing.T) {
+	statetest.Run(t, func(lo, hi int, log state.Log) (statetest.Store, error) {
+		return Open(Config{GroupLo: lo, GroupHi: hi, Log: log})
+	})
+}
+
+func setup(t testing.TB) (*Store, state.Handle) {
+	t.Helper()
+	s, err := Open(Config{GroupLo: 0, GroupHi: 1023})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := s.Register("a", "value", "bytes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, h
+}
+
+// footprint is the memory that the store's pages take.
+func (s *Store) footprint() (n int) {
+	for _, p := range s.pages.list {
+		n += len(p.buf)
+	}
+	return n + len(s.pages.spare)*pageSize
+}
+
+func TestMemoryIsReusedWhenValuesChangeSize(t *testing.T) {
+	s, h := setup(t)
+	rnd := rand.New(rand.NewPCG(1, 1))
+	var most int
+	for i := range 300_000 {
+		s.SetKey(0, fmt.Appendf(nil, "%d", rnd.IntN(5000)))
+		switch rnd.IntN(5) {
+		case 0:
+			s.Delete(h, nil)
+		default:
+			s.Put(h, nil, make([]byte, rnd.IntN(1000)))
+		}
+		if i%1000 == 0 {
+			s.EndBatch()
+			most = max(most, s.footprint())
+		}
+	}
+	s.EndBatch()
+	// Live are about 4,000 entries of 500 bytes, with room for half as much
+	// again at most; twice that, wasteMin, the spare pages and a batch.
+	_, live := s.Size()
+	if limit := 3*int(live) + 2*wasteMin + sparePages*pageSize + 2*1000*1000; most > limit {
+		t.Errorf("%d bytes of pages for %d live ones, limit %d", most, live, limit)
+	}
+	checkInvariants(t, s)
+}
+
+func TestEmptiedStoreGivesPagesBack(t *testing.T) {
+	s, h := setup(t)
+	for i := range 20_000 {
+		s.SetKey(0, fmt.Appendf(nil, "%d", i))
+		s.Put(h, nil, make([]byte, 500+i%30_000))
+	}
+	s.EndBatch()
+	full := s.footprint()
+	for i := range 20_000 {
+		s.SetKey(0, fmt.Appendf(nil, "%d", i))
+		s.Delete(h, nil)
+	}
+	s.EndBatch()
+	if n := s.footprint(); n > full/20 {
+		t.Errorf("%d of %d bytes of pages are left", n, full)
+	}
+	checkInvariants(t, s)
+}
+
+// checkInvariants compares the table, the pages and the counts.
+func checkInvariants(t *testing.T, s *Store) {
+	t.Helper()
+	slots, live, dead := 0, 0, 0
+	for i, sl := range s.table.slots {
+		if sl.at == 0 {
+			continue
+		}
+		slots++
+		e := s.pages.entry(sl.at)
+		if e.hash() != sl.hash || e.has(flagDead) || e.has(flagDirty) {
+			t.Fatalf("slot %d: entry with hash %x and flags %b", i, e.hash(), e[26])
+		}
+		if s.table.indexOf(sl.hash, sl.at) != i {
+			t.Fatalf("slot %d is not reached from its home", i)
+		}
+	}
+	if slots != s.table.used {
+		t.Errorf("%d slots in use, %d counted", slots, s.table.used)
+	}
+	for id := range s.pages.list {
+		p := &s.pages.list[id]
+		if !p.own() {
+			dead += p.dead
+			live += p.fill - p.dead
+		}
+	}
+	if live != s.pages.live || dead != s.pages.dead {
+		t.Errorf("live %d, dead %d; counted %d, %d", live, dead, s.pages.live, s.pages.dead)
+	}
+}
+
+func TestPutTakesWhatGetReturned(t *testing.T) {
+	s, h := setup(t)
+	s.SetKey(0, []byte("k"))
+	long := bytes.Repeat([]byte("0123456789"), 100)
+	s.Put(h, nil, long)
+	v, _ := s.Get(h, nil)
+	s.Put(h, nil, v[500:])
+	if got, _ := s.Get(h, nil); !bytes.Equal(got, long[500:]) {
+		t.Errorf("got %q", got)
+	}
+	v, _ = s.Get(h, nil)
+	s.Put(h, []byte("copy"), v)
+	if got, _ := s.Get(h, []byte("copy")); !bytes.Equal(got, long[500:]) {
+		t.Errorf("copy %q", got)
+	}
+}
+
+func TestGetAndPutDoNotAllocate(t *testing.T) {
+	s, h := setup(t)
+	key, value := []byte("key"), make([]byte, 40)
+	run := func() {
+		s.SetKey(7, key)
+		v, _ := s.Get(h, nil)
+		copy(value, v)
+		s.Put(h, nil, value)
+		s.EndBatch()
+	}
+	run()
+	if n := testing.AllocsPerRun(100, run); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkGetPut(b *testing.B) {
+	for _, n := range []int{1_000, 1_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s, h := setup(b)
+			key := func(i int) []byte { return fmt.Appendf(nil, "key-%08d", i) }
+			keys := make([][]byte, n)
+			for i := range keys {
+				keys[i] = key(i)
+				s.SetKey(0, keys[i])
+				s.Put(h, nil, make([]byte, 32))
+			}
+			s.EndBatch()
+			value := make([]byte, 32)
+			rnd := rand.New(rand.NewPCG(1, 1))
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				s.SetKey(0, keys[rnd.IntN(n)])
+				if v, ok := s.Get(h, nil); ok {
+					copy(value, v)
+				}
+				s.Put(h, nil, value)
+				if i++; i%1024 == 0 {
+					s.EndBatch()
+				}
+			}
+		})
+	}
+}
+
+func TestOrderSurvivesCompaction(t *testing.T) {
+	s, h := setup(t)
+	rnd := rand.New(rand.NewPCG(5, 6))
+	want := map[string]map[string]int{}
+	value := make([]byte, 400)
+	for i := range 100_000 {
+		key, sub := fmt.Sprint(rnd.IntN(50)), fmt.Sprint(rnd.IntN(200))
+		s.SetKey(0, []byte(key))
+		if want[key] == nil {
+			want[key] = map[string]int{}
+		}
+		if rnd.IntN(3) == 0 {
+			s.Delete(h, []byte(sub))
+			delete(want[key], sub)
+		} else {
+			n := rnd.IntN(len(value))
+			s.Put(h, []byte(sub), value[:n])
+			want[key][sub] = n
+		}
+		if i%500 == 0 {
+			compareScan(t, s, h, want[key])
+			s.EndBatch()
+		}
+	}
+	s.EndBatch()
+	checkInvariants(t, s)
+	for key, subs := range want {
+		s.SetKey(0, []byte(key))
+		compareScan(t, s, h, subs)
+	}
+}
+
+func compareScan(t *testing.T, s *Store, h state.Handle, want map[string]int) {
+	t.Helper()
+	n, last := 0, ""
+	s.Scan(h, func(sub, value []byte) bool {
+		if l, ok := want[string(sub)]; !ok || l != len(value) || string(sub) <= last {
+			t.Fatalf("sub-key %q after %q with %d bytes, want %d (%v)", sub, last, len(value), l, ok)
+		}
+		n, last = n+1, string(sub)
+		return true
+	})
+	if n != len(want) {
+		t.Fatalf("%d entries, want %d", n, len(want))
+	}
+}
+
+func TestLoadReclaimsWhatItReplaces(t *testing.T) {
+	s, h := setup(t)
+	for i := range 500_000 {
+		e := state.Entry{Handle: h, Key: fmt.Appendf(nil, "%d", i%1000), Value: make([]byte, i%300)}
+		if err := s.Load(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.footprint(); n > 2*wasteMin+sparePages*pageSize+tendBytes {
+		t.Errorf("%d bytes of pages", n)
+	}
+	checkInvariants(t, s)
+}

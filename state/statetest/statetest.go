@@ -1,0 +1,147 @@
+// Package statetest is the suite that every state backend must pass: its
+// contract in small, and random programs of changes, checkpoints and restores,
+// with another parallelism too, against a plain map.
+package statetest
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/cairnstream/cairn/state"
+)
+
+// Store is what a backend's store must be: state.Store, and Load for restores.
+type Store interface {
+	state.Store
+	Load(e state.Entry) error
+}
+
+// Open makes an empty store of a backend for a range of key groups; log may be
+// nil.
+type Open func(groupLo, groupHi int, log state.Log) (Store, error)
+
+// Run runs the suite.
+func Run(t *testing.T, open Open) {
+	for name, test := range map[string]func(*testing.T, Open){
+		"register":                       testRegister,
+		"get what was put":               testGetPut,
+		"keys and states are apart":      testApart,
+		"scan in order of sub-keys":      testScanOrder,
+		"scan sees changes":              testScanSeesChanges,
+		"large values":                   testLargeValues,
+		"one log entry per changed one":  testBatchIsDeduplicated,
+		"delete then put in one batch":   testDeleteThenPut,
+		"size":                           testSize,
+		"values change size":             testValuesChangeSize,
+		"image holds what is alive":      testImage,
+		"load does not log":              testLoad,
+		"timers fire in order":           testTimersInOrder,
+		"timers can be deleted":          testTimersDeleted,
+		"a timer may set a timer":        testTimerSetsTimer,
+		"timers are found again":         testTimersRestored,
+		"many deleted timers":            testManyDeletedTimers,
+		"typed handles":                  testTypedHandles,
+		"typed handles refuse bad bytes": testBadBytes,
+		"random programs":                testPrograms,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open) })
+	}
+}
+
+// groups is the number of key groups in the suite's stores.
+const groups = 32
+
+func setup(t *testing.T, open Open) (Store, *recorder) {
+	t.Helper()
+	log := &recorder{}
+	s, err := open(0, groups-1, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, log
+}
+
+func register(t *testing.T, s state.Store, name string) state.Handle {
+	t.Helper()
+	h, err := s.Register(name, "map", "bytes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// recorder is a log that keeps what it gets.
+type recorder struct {
+	defined []string
+	entries []state.Entry
+	want    bool // an image
+	image   []state.Block
+}
+
+func (r *recorder) Define(h state.Handle, name, kind, schema string) {
+	r.defined = append(r.defined, fmt.Sprintf("%d %s %s %s", h, name, kind, schema))
+}
+
+func (r *recorder) Append(block []byte, entries int) {
+	got := decodeEntries(bytes.Clone(block))
+	if len(got) != entries {
+		panic(fmt.Sprintf("block of %d entries is said to have %d", len(got), entries))
+	}
+	r.entries = append(r.entries, got...)
+}
+
+func (r *recorder) WantsImage(int64) bool      { return r.want }
+func (r *recorder) Image(blocks []state.Block) { r.image = blocks }
+
+// take returns the entries so far, as text, and forgets them.
+func (r *recorder) take() []string {
+	var out []string
+	for _, e := range r.entries {
+		out = append(out, describe(e))
+	}
+	r.entries = nil
+	slices.Sort(out)
+	return out
+}
+
+func describe(e state.Entry) string {
+	if e.Deleted {
+		return fmt.Sprintf("%d/%s/%s deleted", e.Handle, e.Key, e.Sub)
+	}
+	return fmt.Sprintf("%d/%s/%s=%s", e.Handle, e.Key, e.Sub, e.Value)
+}
+
+func decodeEntries(b []byte) (out []state.Entry) {
+	for len(b) > 0 {
+		e, n, err := state.ReadEntry(b)
+		if err != nil {
+			panic(err)
+		}
+		out = append(out, e)
+		b = b[n:]
+	}
+	return out
+}
+
+func scan(s state.Store, h state.Handle) []string {
+	var out []string
+	s.Scan(h, func(sub, value []byte) bool {
+		out = append(out, fmt.Sprintf("%s=%s", sub, value))
+		return true
+	})
+	return out
+}
+
+func equal(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s:\n got %q\nwant %q", what, got, want)
+	}
+}

@@ -1,0 +1,29 @@
+// Package stream is what a job's author imports: typed streams, keyed state,
+// timers and windows, and Main, which runs the result.
+//
+// A job is a function that builds a graph on a Pipeline:
+//
+//	func main() { stream.Main("words", Words) }
+//
+//	func Words(p *stream.Pipeline) {
+//		lines := stream.From(p, "lines", files.Lines("/var/log/syslog"), stream.UID("lines"))
+//		words := stream.FlatMap(lines, "split", func(l string, emit func(string)) {
+//			for _, w := range strings.Fields(l) {
+//				emit(w)
+//			}
+//		})
+//		byWord := stream.KeyBy(words, func(w string) string { return w })
+//		counts := stream.Process(byWord, "count", func() stream.Processor[string, string, Count] { return &counter{} }, stream.UID("count"))
+//		stream.To(counts, "out", print.Sink[Count](), stream.UID("out"))
+//	}
+//
+// The function must build the same graph on every machine: it depends on its
+// arguments only. Operators are functions and not methods, because methods of
+// Go have no type parameters of their own.
+//
+// Whatever keeps something across records (a source its position, Process and
+// Window their state, a transactional sink its transactions) needs a UID: what a
+// checkpoint holds is found by it, also by the next version of the job. Functions
+// given to operators run on the subtasks' goroutines, many at once: what they
+// share must be safe for that. A record must not be changed once it is emitted.
+package stream

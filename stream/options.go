@@ -1,0 +1,93 @@
+package stream
+
+import (
+	"time"
+
+	"github.com/cairnstream/cairn/connector"
+)
+
+// Option is a choice about one operator. A choice that an operator does not
+// have is a problem of the job, reported when it starts.
+type Option func(*settings)
+
+// settings is what the options of one operator chose.
+type settings struct {
+	uid         string
+	parallelism int
+
+	source     sourceSettings
+	lateTarget any // *Stream[T]
+	onSource   []string
+	onWindow   []string
+}
+
+type sourceSettings struct {
+	timestamp  any // func(T) int64
+	watermarks bool
+	outOfOrder time.Duration
+	idleAfter  time.Duration
+	failOnBad  bool
+	badTarget  *Stream[connector.BadRecord]
+}
+
+// UID names the operator for ever: its state is found by this name. Operators
+// with state must have one.
+func UID(uid string) Option { return func(s *settings) { s.uid = uid } }
+
+// Parallelism is the number of subtasks of this operator.
+func Parallelism(n int) Option { return func(s *settings) { s.parallelism = n } }
+
+// Timestamps gives the event time of a source's records. Without it they have
+// the time that the source itself gives, or none.
+func Timestamps[T any](f func(T) time.Time) Option {
+	return TimestampsMillis(func(v T) int64 { return f(v).UnixMilli() })
+}
+
+// TimestampsMillis is Timestamps for times in Unix milliseconds.
+func TimestampsMillis[T any](f func(T) int64) Option {
+	return sourceOption("Timestamps", func(s *sourceSettings) { s.timestamp = f })
+}
+
+// Monotonic says that a split's event times never go back: its watermark
+// follows right behind them. A source's watermark is the lowest of its splits'.
+func Monotonic() Option {
+	return sourceOption("Monotonic", func(s *sourceSettings) { s.watermarks, s.outOfOrder = true, 0 })
+}
+
+// BoundedOutOfOrderness says that event times in a split go back by at most d:
+// its watermark trails the highest by d. What comes later than that is late.
+func BoundedOutOfOrderness(d time.Duration) Option {
+	return sourceOption("BoundedOutOfOrderness", func(s *sourceSettings) { s.watermarks, s.outOfOrder = true, d })
+}
+
+// IdleAfter makes a split that had no record for d stop holding back the
+// watermark until it has one again. Default: never.
+func IdleAfter(d time.Duration) Option {
+	return sourceOption("IdleAfter", func(s *sourceSettings) { s.idleAfter = d })
+}
+
+// FailOnBadRecord makes the job fail at the first record that can not be
+// decoded. By default bad records are counted and logged, and sent to where
+// BadRecordsTo says.
+func FailOnBadRecord() Option {
+	return sourceOption("FailOnBadRecord", func(s *sourceSettings) { s.failOnBad = true })
+}
+
+// BadRecordsTo sets *to to the stream of a source's records that could not be
+// decoded.
+func BadRecordsTo(to *Stream[connector.BadRecord]) Option {
+	return sourceOption("BadRecordsTo", func(s *sourceSettings) { s.badTarget = to })
+}
+
+// LateTo sets *to to the stream of a window's records that came after their
+// window had ended. By default they are counted and dropped.
+func LateTo[T any](to *Stream[T]) Option {
+	return func(s *settings) { s.lateTarget, s.onWindow = to, append(s.onWindow, "LateTo") }
+}
+
+func sourceOption(name string, set func(*sourceSettings)) Option {
+	return func(s *settings) {
+		set(&s.source)
+		s.onSource = append(s.onSource, name)
+	}
+}

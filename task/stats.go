@@ -1,0 +1,61 @@
+package task
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/engine"
+	"github.com/cairnstream/cairn/wire"
+)
+
+// sampleEvery is how often a process says what it has done.
+const sampleEvery = time.Second
+
+// sample tells the agent every second what the attempt has done, until stop.
+func (e *execution) sample(stop <-chan struct{}, running attempt) {
+	tick := time.NewTicker(sampleEvery)
+	defer tick.Stop()
+	last := map[dataflow.TaskID]engine.SubtaskStats{}
+	at := time.Now()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+			now := time.Now()
+			stats := e.stats(running.Stats(), last, now.Sub(at))
+			at = now
+			e.process.send(&wire.TaskMessage{Body: &wire.TaskMessage_Stats{Stats: stats}})
+		}
+	}
+}
+
+// stats turns the engine's totals into a message; shares are those of the
+// interval since last, which it brings up to date.
+func (e *execution) stats(s engine.Stats, last map[dataflow.TaskID]engine.SubtaskStats, interval time.Duration) *wire.ProcessStats {
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	counts := e.process.bucket.Counts()
+	out := &wire.ProcessStats{
+		Job: e.order.Job, Attempt: e.order.Attempt, Process: string(e.process.id),
+		Puts: counts.Puts, UploadedBytes: counts.PutBytes, MemoryBytes: int64(memory.Sys - memory.HeapReleased),
+	}
+	for _, t := range s.Subtasks {
+		before := last[t.Task]
+		last[t.Task] = t
+		out.Subtasks = append(out.Subtasks, &wire.SubtaskStats{
+			Subtask: subtaskOf(t.Task), RecordsIn: t.RecordsIn, RecordsOut: t.RecordsOut, BytesIn: t.BytesIn,
+			StateEntries: t.StateEntries, StateBytes: t.StateBytes, WatermarkMs: t.Watermark, BadRecords: t.BadRecords,
+			Busy: share(t.Busy-before.Busy, interval), Backpressured: share(t.Backpressure-before.Backpressure, interval),
+		})
+	}
+	return out
+}
+
+func share(part, whole time.Duration) float64 {
+	if whole <= 0 {
+		return 0
+	}
+	return min(1, max(0, float64(part)/float64(whole)))
+}

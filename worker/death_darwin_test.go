@@ -1,0 +1,4 @@
+package worker
+
+// agentDeathModes: without a parent-death signal a process must listen to its socket.
+var agentDeathModes = []string{"good"}
