@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cairnstream/cairn/controller/ledger"
@@ -44,14 +45,14 @@ type fakeProcess struct {
 	commit *wire.CommitDone
 }
 
-var agents int
+// starts numbers the starts of agents, so that no two share an incarnation.
+var starts atomic.Int64
 
 // startAgent starts a worker with a fresh incarnation.
 func (c *cluster) startAgent(id string, slots int32) *agent {
-	agents++
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &agent{
-		c: c, id: id, incarnation: fmt.Sprintf("%s-%d", id, agents), slots: slots, cancel: cancel,
+		c: c, id: id, incarnation: fmt.Sprintf("%s-%d", id, starts.Add(1)), slots: slots, cancel: cancel,
 		done: make(chan struct{}), processes: map[string]*fakeProcess{},
 	}
 	c.agents[a.incarnation] = a
@@ -166,8 +167,7 @@ func (a *agent) thaw() {
 func (a *agent) reincarnate() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	agents++
-	a.incarnation = fmt.Sprintf("%s-%d", a.id, agents)
+	a.incarnation = fmt.Sprintf("%s-%d", a.id, starts.Add(1))
 }
 
 func (a *agent) hello() *wire.Hello {

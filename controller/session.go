@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/cairnstream/cairn/controller/ledger"
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/wire"
 )
@@ -74,20 +75,42 @@ func (l *leader) serve(stream agentStream) error {
 	if err != nil {
 		return err
 	}
+	err = l.register(ctx, hello)
+	if errors.Is(err, ledger.ErrEndedIncarnation) {
+		err = errors.Join(err, l.dismiss(stream, hello))
+	}
+	if err != nil {
+		return fmt.Errorf("worker %s: %w", hello.Worker, err)
+	}
 	s := &session{
 		worker: dataflow.WorkerID(hello.Worker), incarnation: dataflow.Incarnation(hello.Incarnation),
 		orders: make(chan *wire.LeaderMessage, ordersMax), cut: cut,
 	}
 	l.transmit(ctx, stream, s)
-	if err := l.register(ctx, hello); err != nil {
-		return fmt.Errorf("worker %s: %w", s.worker, err)
-	}
 	silence.Reset(l.silenceMax())
 	if !l.post(ctx, func() { l.attach(s, hello) }) {
 		return l.ending(ctx)
 	}
 	defer l.post(context.WithoutCancel(ctx), func() { l.detach(s, context.Cause(ctx)) })
 	return l.listen(ctx, s, inbox, silence)
+}
+
+// dismiss tells an agent whose incarnation has ended to end what it still runs.
+// The session then ends with FAILED_PRECONDITION: the agent may come back, with
+// nothing running, as another incarnation.
+func (l *leader) dismiss(stream agentStream, hello *wire.Hello) error {
+	orders := []*wire.LeaderMessage{l.welcome()}
+	for _, p := range hello.Processes {
+		status := p.GetStatus()
+		orders = append(orders, stopOrder(dataflow.JobID(status.GetJob()), dataflow.Attempt(status.GetAttempt()), true, "this worker was lost"))
+	}
+	for i, m := range orders {
+		m.Term, m.Order = uint64(l.term), uint64(i)+1
+		if err := stream.Send(m); err != nil {
+			return fmt.Errorf("dismiss: %w", err)
+		}
+	}
+	return nil
 }
 
 // listen passes on what the agent says.

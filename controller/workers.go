@@ -42,11 +42,20 @@ func (l *leader) register(ctx context.Context, hello *wire.Hello) error {
 	if hello.Slots < 1 {
 		return fmt.Errorf("%d slots, want at least 1: %w", hello.Slots, errInvalid)
 	}
+	if l.incarnationEnded(dataflow.WorkerID(hello.Worker), dataflow.Incarnation(hello.Incarnation)) {
+		return fmt.Errorf("incarnation %s: %w", hello.Incarnation, ledger.ErrEndedIncarnation) // Apply would say so too
+	}
 	_, err := l.commit(ctx, &ledger.RegisterWorker{
 		Header: l.header(""), Worker: dataflow.WorkerID(hello.Worker), Incarnation: dataflow.Incarnation(hello.Incarnation),
 		Slots: int(hello.Slots), Platform: hello.Platform, Host: hello.Host, Build: hello.Version,
 	})
 	return err
+}
+
+func (l *leader) welcome() *wire.LeaderMessage {
+	return &wire.LeaderMessage{Body: &wire.LeaderMessage_Welcome{Welcome: &wire.Welcome{
+		Cluster: l.cluster(), Leader: l.cfg.ID, ObjectStore: l.bucket.URL(), HeartbeatMs: l.cfg.Heartbeat.Milliseconds(),
+	}}}
 }
 
 // attach begins a session: the agent is registered, and says what it runs.
@@ -67,9 +76,7 @@ func (l *leader) attach(s *session, hello *wire.Hello) {
 		slots: int(hello.Slots), platform: hello.Platform, host: hello.Host,
 	}
 	l.log.Info("worker attached", "worker", s.worker, "incarnation", s.incarnation, "processes", len(hello.Processes))
-	s.send(l.term, &wire.LeaderMessage{Body: &wire.LeaderMessage_Welcome{Welcome: &wire.Welcome{
-		Cluster: l.cluster(), Leader: l.cfg.ID, ObjectStore: l.bucket.URL(), HeartbeatMs: l.cfg.Heartbeat.Milliseconds(),
-	}}})
+	s.send(l.term, l.welcome())
 	l.takeReports(s, hello.Processes)
 	l.settleIfComplete()
 	l.driveAll() // slots came, an older incarnation may have ended
@@ -102,7 +109,7 @@ func (l *leader) endWorker(id dataflow.WorkerID, incarnation dataflow.Incarnatio
 			return
 		}
 		if w := l.workers[id]; w != nil && w.incarnation == incarnation {
-			if w.attached() { // it came back while the entry was under way: too late
+			if w.attached() { // it came back while the entry was under way: too late, it is dismissed next time
 				w.session.cut(ledger.ErrEndedIncarnation)
 				l.dropRequests(w.session)
 			}

@@ -154,11 +154,12 @@ func (d *demo) runJob(ctx context.Context, c *admin.Client, dir string, faults [
 	}
 	d.cluster.timeline.update(func(t *timeline) { t.job = job })
 	d.note("job %s: %s flights of January 2001 in about %v", job, countText(d.rows), length.Round(time.Second))
+	outer := ctx
 	ctx, cancel := context.WithTimeoutCause(ctx, length+overtime, fmt.Errorf("the run took longer than %v", length+overtime))
 	defer cancel()
 	from, to, err := d.follow(ctx, c, job, faults)
 	if err != nil {
-		return nil, d.explain(err)
+		return nil, d.explain(outer, err)
 	}
 	d.note("the job is finished; recomputing the answer and comparing every row")
 	return d.judge(ctx, c, job, out, from, to)
@@ -243,8 +244,14 @@ func verify(ctx context.Context, out, job string) (report flights.Report, err er
 	return flights.Verify(ctx, b, dataflow.JobID(job))
 }
 
+// errInterrupted is how a run ends that its user ended.
+var errInterrupted = errors.New("interrupted; everything is stopped and removed")
+
 // explain adds to an error what the processes last said.
-func (d *demo) explain(err error) error {
+func (d *demo) explain(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
 	text := ""
 	for _, p := range d.cluster.all() {
 		if lines := p.LastWords(5); lines != "" {

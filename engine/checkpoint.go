@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -113,12 +114,25 @@ func (a *Attempt) snapshot(ck *checkpoint, seal *changelog.Seal) *snapshot.Proce
 				k := seal.Keyed[p.log]
 				o.Keyed = &k
 				t.Timing.StateBytes += p.cut.Bytes
+				t.Timing.LogBytes += newBytes(k, a.cfg.ObjectPrefix, p.after)
 			}
 			t.Operators = append(t.Operators, o)
 		}
 		out.Subtasks = append(out.Subtasks, t)
 	}
 	return out
+}
+
+// newBytes is the size of a handle's segments that this attempt wrote after a
+// position: what the checkpoint added to the log.
+func newBytes(k snapshot.Keyed, prefix string, after uint64) int64 {
+	var n int64
+	for _, s := range k.Segments {
+		if s.To > after && strings.HasPrefix(s.Ref.Key, prefix) {
+			n += s.Ref.Length
+		}
+	}
+	return n
 }
 
 // inFlight tells whether a checkpoint's outcome is open.

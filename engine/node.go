@@ -42,6 +42,7 @@ type part struct {
 	operator snapshot.Operator
 	log      *changelog.Log // nil without keyed state
 	cut      state.Cut
+	after    uint64        // position of the cut before
 	sink     *transactions // nil if it has none
 }
 
@@ -131,6 +132,7 @@ type transformNode[In any] struct {
 	t    Transform[In]
 	log  *changelog.Log
 	wm   int64
+	last uint64 // position of the last cut
 }
 
 // watermarkList is the operator list state in which an operator with keyed
@@ -188,7 +190,8 @@ func (n *transformNode[In]) cut(id dataflow.CheckpointID) (part, error) {
 		return p, nil
 	}
 	n.op.Store.EndBatch()
-	p.log, p.cut = n.log, n.op.Store.Cut(id)
+	p.log, p.cut, p.after = n.log, n.op.Store.Cut(id), n.last
+	n.last = p.cut.Position
 	p.operator.Lists = map[string][][]byte{watermarkList: {binary.BigEndian.AppendUint64(nil, uint64(n.wm))}}
 	return p, nil
 }

@@ -238,16 +238,23 @@ func (s *subtask) take(ctx context.Context, i int, e element) error {
 	case exchange.Barrier:
 		return s.takeBarrier(ctx, i, dataflow.CheckpointID(e.arg), time.Unix(0, e.at))
 	case exchange.End:
-		if s.valve.end(i) && !s.valve.allEnded() {
-			return s.moveTime()
-		}
-		if s.valve.allEnded() {
-			return s.end()
-		}
+		return s.takeEnd(i)
 	default:
 		return fmt.Errorf("%w %v: unknown element %d", errTransport, i, e.kind)
 	}
 	return nil
+}
+
+func (s *subtask) takeEnd(i int) error {
+	moved := s.valve.end(i)
+	switch {
+	case s.valve.allEnded():
+		return s.end()
+	case moved:
+		return s.moveTime()
+	default:
+		return s.tellIdle(s.valve.idle)
+	}
 }
 
 func (s *subtask) takeBatch(c *inChannel, e element) (err error) {

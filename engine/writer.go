@@ -222,9 +222,11 @@ func (w *edgeWriter[T]) flush() error {
 }
 
 // watermark sends wm over the channels that have nothing before it. On the
-// others it follows their batch.
+// others it follows their batch. MaxWatermark is not sent: the End behind it
+// says more. Time downstream must not jump to the end because this subtask is done
+// and another one idle, which may come back.
 func (w *edgeWriter[T]) watermark(wm int64) error {
-	if wm <= w.s.wm {
+	if wm <= w.s.wm || wm == MaxWatermark {
 		return nil
 	}
 	w.s.wm = wm

@@ -169,23 +169,27 @@ func TestDamagedSnapshot(t *testing.T) {
 }
 
 // withSnapshot runs a node in dir until it took a snapshot, and returns its path.
-func withSnapshot(t *testing.T, dir string) (newest string) {
+func withSnapshot(t *testing.T, dir string) string {
 	cfg := alone(t, dir)
 	often(0, &cfg)
 	n := start(t, cfg)
 	for i := range 20 {
 		n.propose(t, fmt.Sprint(i))
 	}
-	eventually(t, "a snapshot", func() bool {
-		all, err := filepath.Glob(filepath.Join(dir, "snapshots", "*-*", "state.bin"))
-		if err != nil || len(all) == 0 {
-			return false
+	store, err := raft.NewFileSnapshotStore(dir, 1, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := func() []*raft.SnapshotMeta {
+		all, err := store.List()
+		if err != nil {
+			t.Fatal(err)
 		}
-		newest = filepath.Dir(all[len(all)-1])
-		return !strings.HasSuffix(newest, ".tmp")
-	})
-	n.stop(t)
-	return newest
+		return all
+	}
+	eventually(t, "a snapshot", func() bool { return len(taken()) > 0 })
+	n.stop(t) // it may have taken another one meanwhile
+	return filepath.Join(dir, "snapshots", taken()[0].ID)
 }
 
 // TestLogWithoutBeginning: a log that was cut needs its snapshot.

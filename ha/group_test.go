@@ -55,7 +55,10 @@ func (g *group) mustPropose(prefix string, n int) (keys []string) {
 	g.t.Helper()
 	for i := range n {
 		key := fmt.Sprintf("%s-%d", prefix, i)
-		if _, err := g.propose(g.t.Context(), key); err != nil {
+		ctx, cancel := context.WithTimeout(g.t.Context(), time.Minute)
+		_, err := g.propose(ctx, key)
+		cancel()
+		if err != nil {
 			g.t.Fatalf("propose %s: %v", key, err)
 		}
 		keys = append(keys, key)

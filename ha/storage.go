@@ -144,8 +144,11 @@ func (s *openStorage) undoBootstrap() error {
 	if err != nil {
 		return err
 	}
-	_, vote := s.stable.GetUint64(keyVote)
-	if term != 1 || last != 0 || len(snapshots) > 0 || vote == nil || !notFound(vote) {
+	voted, err := s.stable.GetUint64(keyVote)
+	if err != nil && !notFound(err) {
+		return err
+	}
+	if term != 1 || last != 0 || len(snapshots) > 0 || voted != 0 {
 		return nil
 	}
 	return s.stable.SetUint64(keyTerm, 0)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,7 +14,8 @@ import (
 )
 
 // TestTermsFollowLeadership cuts the leader off ten times and checks that each
-// node's work stops when its term does and that terms never run backwards.
+// node's work stops when its term does, that terms never run backwards, and that
+// work begins with all that was acknowledged.
 func TestTermsFollowLeadership(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGroup(t, 3)
@@ -23,7 +25,8 @@ func TestTermsFollowLeadership(t *testing.T) {
 		for round := range 10 {
 			leader := g.Leader()
 			w.await(leader)
-			g.Isolate(leader)
+			w.acknowledged(g.mustPropose(fmt.Sprint("round-", round), 1))
+			g.Isolate(leader) // at once: the followers don't know yet what is committed
 			next := g.AwaitLeader(leader)
 			w.await(next)
 			if w.running(leader) {
@@ -50,6 +53,7 @@ type termLog struct {
 	mu   sync.Mutex
 	at   map[int]uint64 // node -> term at work
 	last uint64
+	keys []string // acknowledged
 }
 
 func newTermLog(t *testing.T) *termLog {
@@ -65,10 +69,10 @@ func (w *termLog) follow(g *group) (stop func()) {
 }
 
 func (w *termLog) attach(g *group, i int) {
-	node := g.Node(i)
+	node, state := g.Node(i), g.machines[i]
 	w.wg.Go(func() {
 		err := node.Terms(w.ctx, func(ctx context.Context, term uint64) error {
-			w.begin(i, term)
+			w.begin(i, term, state.all())
 			// A command that carries the term must be applied in it.
 			result, err := node.Propose(ctx, command{Term: term, Key: fmt.Sprint("term-", term)}.encode())
 			if err == nil && result == any(errStaleTerm) {
@@ -87,7 +91,7 @@ func (w *termLog) attach(g *group, i int) {
 	})
 }
 
-func (w *termLog) begin(i int, term uint64) {
+func (w *termLog) begin(i int, term uint64, state []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if old, ok := w.at[i]; ok {
@@ -96,7 +100,18 @@ func (w *termLog) begin(i int, term uint64) {
 	if term <= w.last {
 		w.t.Errorf("node %d: term %d after %d", i, term, w.last)
 	}
+	for _, key := range w.keys {
+		if !slices.Contains(state, key) {
+			w.t.Errorf("node %d: term %d began without %s, which was acknowledged", i, term, key)
+		}
+	}
 	w.at[i], w.last = term, max(w.last, term)
+}
+
+func (w *termLog) acknowledged(keys []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.keys = append(w.keys, keys...)
 }
 
 func (w *termLog) end(i int) {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/cairnstream/cairn/checkpointstore/catalog"
 	"github.com/cairnstream/cairn/dataflow"
@@ -44,8 +43,8 @@ func openFolder(dir string) (*folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %s", ErrInUse, dir), lock.Close())
+	if err := lockFile(lock); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %s: %w", ErrInUse, dir, err), lock.Close())
 	}
 	return &folder{dir: dir, lock: lock}, nil
 }

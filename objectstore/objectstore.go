@@ -4,8 +4,9 @@
 // Everything that Cairn keeps in a bucket (artifacts, changelog segments,
 // checkpoint metadata, staged and committed output) goes through Bucket. Its
 // implementations (file, s3, mem, and faulty around any of them) pass the one
-// suite in storetest. What a Ref names never changes: a name is written by one
-// PUT and never used again.
+// suite in storetest. The package open turns a URL into one of them, and claim
+// makes sure that one cluster has it. What a Ref names never changes: a name is
+// written by one PUT and never used again.
 package objectstore
 
 import (

@@ -63,7 +63,10 @@ func MainWith[C any](name string, defaults C, build func(*Pipeline, C)) {
 // report tells people how it ended and returns the exit status.
 func report(err error, interrupted bool) int {
 	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp):
+	case err == nil:
+		return 0
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintln(os.Stdout, err)
 		return 0
 	case interrupted && errors.Is(err, context.Canceled):
 		fmt.Fprintln(os.Stderr, "interrupted; start again to go on from the last checkpoint")

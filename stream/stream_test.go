@@ -84,7 +84,8 @@ func TestWindowOffsetsAndTimesBeforeTheEpoch(t *testing.T) {
 	runOnce(t, func(p *stream.Pipeline) {
 		s := stream.From(p, "in", src, stream.UID("in"), stream.TimestampsMillis(eventTime), stream.Monotonic())
 		w := stream.Tumbling(100 * time.Millisecond).Offset(30 * time.Millisecond)
-		stream.To(stream.Window(stream.KeyBy(s, func(e event) string { return e.Key }), "w", w, count(), stream.UID("w")), "out", results, stream.UID("out"))
+		k := stream.KeyBy(s, func(e event) string { return e.Key })
+		stream.To(stream.Window(k, "w", w, count(), stream.UID("w")), "out", results, stream.UID("out"))
 	})
 	want := []stream.WindowResult[string, int]{{"a", -170, -70, 1}, {"a", -70, 30, 2}, {"a", 30, 130, 1}}
 	if got := results.Committed(); !slices.Equal(got, want) {
@@ -95,7 +96,8 @@ func TestWindowOffsetsAndTimesBeforeTheEpoch(t *testing.T) {
 func TestWindowWithoutEventTime(t *testing.T) {
 	src := &enginetest.Source[event]{Slices: [][]event{{{"a", 1}}}}
 	err := enginetest.New(1, 1).Run(t.Context(), program(t, func(p *stream.Pipeline) {
-		w := stream.Window(stream.KeyBy(stream.From(p, "in", src, stream.UID("in")), func(e event) string { return e.Key }), "w", stream.Tumbling(time.Second), count(), stream.UID("w"))
+		k := stream.KeyBy(stream.From(p, "in", src, stream.UID("in")), func(e event) string { return e.Key })
+		w := stream.Window(k, "w", stream.Tumbling(time.Second), count(), stream.UID("w"))
 		stream.To(w, "out", enginetest.NewSink[stream.WindowResult[string, int]](), stream.UID("out"))
 	}))
 	if !errors.Is(err, stream.ErrNoEventTime) || !strings.Contains(err.Error(), `operator "w"`) {

@@ -16,10 +16,16 @@ import (
 	"github.com/cairnstream/cairn/wire"
 )
 
-// openBucket opens a store with this machine's credentials. It must exist: no
-// job makes folders of its own by a slip of the pen in a URL.
+// openBucket opens the cluster's store with this machine's credentials. It must
+// exist: an empty folder in its place would look like a cluster without state.
 func openBucket(ctx context.Context, url string) (objectstore.Bucket, error) {
 	return open.Open(ctx, url, open.Options{})
+}
+
+// openConnector opens what a job reads from or writes to. A sink's folder is
+// made if it does not exist, as every user of a file sink expects.
+func openConnector(ctx context.Context, url string) (objectstore.Bucket, error) {
+	return open.Open(ctx, url, open.Options{Create: true})
 }
 
 // configure turns the order into the engine's words. What was committed must be
@@ -48,7 +54,7 @@ func (e *execution) configure() (engine.Config, *dataflow.Plan, error) {
 		Cluster: e.order.Cluster, Job: job, Attempt: e.attempt, Process: p.id,
 		Options: options.WithDefaults(), Subtasks: e.subtasks(), Bucket: p.bucket,
 		ObjectPrefix: checkpointstore.RunPrefix(e.order.Cluster, job, e.attempt, p.id),
-		Events:       e, OpenBucket: p.openBucket, Log: e.log,
+		Events:       e, OpenBucket: p.openConnector, Log: e.log,
 	}, plan, nil
 }
 

@@ -96,10 +96,10 @@ func (e *execution) host(ctx context.Context) (err error) {
 func (e *execution) run(ctx context.Context, running attempt) error {
 	stop := make(chan struct{})
 	var sampling sync.WaitGroup
+	defer sampling.Wait()
+	defer close(stop)
 	sampling.Go(func() { e.sample(stop, running) })
 	err := running.Run(ctx)
-	close(stop)
-	sampling.Wait()
 	if err == nil && ctx.Err() == nil {
 		return errors.New("the attempt ended without being told to")
 	}

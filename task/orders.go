@@ -145,7 +145,7 @@ func (p *process) finish(ctx context.Context, f *wire.FinishCommits) error {
 		return err
 	}
 	job, attempt := dataflow.JobID(f.Job), dataflow.Attempt(f.Attempt)
-	if err := p.driver.finishCommits(ctx, p.program, job, attempt, p.openBucket, restore, p.log); err != nil {
+	if err := p.driver.finishCommits(ctx, p.program, job, attempt, p.openConnector, restore, p.log); err != nil {
 		return err
 	}
 	p.send(&wire.TaskMessage{Body: &wire.TaskMessage_CommitDone{CommitDone: &wire.CommitDone{

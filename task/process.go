@@ -29,6 +29,8 @@ const (
 	// letGo is how long the process may take to end by itself after it has
 	// lost its agent. With the rest of the way out it stays below 100 ms.
 	letGo = 60 * time.Millisecond
+	// farewellWait bounds how long the agent may take to hear the last words.
+	farewellWait = time.Second
 	// stopWait bounds how long an attempt may take to end. One that takes
 	// longer hangs in the job's code: only the end of the process ends it.
 	stopWait = 10 * time.Second
@@ -115,12 +117,10 @@ func (p *process) work(ctx context.Context, stream grpc.BidiStreamingClient[wire
 	})
 	group.Go(func() error {
 		err := p.serve(ctx, orders)
+		cancel(errStopped) // from here on the stream's end is no loss
 		close(served)
 		<-sent
-		hangUp()
-		if err == nil {
-			cancel(errStopped) // the reader ends, and that is no loss
-		}
+		time.AfterFunc(farewellWait, hangUp) // else the agent ends the stream when it has heard everything
 		return err
 	})
 	return group.Wait()

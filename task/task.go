@@ -59,8 +59,10 @@ type config struct {
 	job     dataflow.JobID
 	program *engine.Program
 	driver  driver
-	// openBucket opens a store by its URL with this machine's credentials.
-	openBucket func(ctx context.Context, url string) (objectstore.Bucket, error)
+	// openBucket opens the cluster's store by its URL with this machine's
+	// credentials; openConnector one that the job reads from or writes to.
+	openBucket    func(ctx context.Context, url string) (objectstore.Bucket, error)
+	openConnector func(ctx context.Context, url string) (objectstore.Bucket, error)
 	// exit ends the process when it has lost its agent and does not end by
 	// itself in time. os.Exit, but for tests.
 	exit func(status int)
@@ -76,7 +78,7 @@ func Run(ctx context.Context, socket string, program *engine.Program) error {
 	job := dataflow.JobID(os.Getenv(EnvJob))
 	return run(ctx, config{
 		socket: socket, job: job, program: program,
-		driver: engineDriver{}, openBucket: openBucket, exit: os.Exit,
+		driver: engineDriver{}, openBucket: openBucket, openConnector: openConnector, exit: os.Exit,
 		log: slog.New(slog.NewTextHandler(os.Stderr, nil)).With("job", job),
 	})
 }

@@ -71,7 +71,6 @@ type child struct {
 
 	attach   sync.Once
 	attached chan struct{}
-	ended    chan struct{}  // closed when the process itself has ended
 	drained  chan struct{}  // closed when everything that it said is heard
 	reading  sync.WaitGroup // who hears it
 	endOnce  sync.Once
@@ -86,7 +85,7 @@ func startChild(cfg childConfig) (*child, error) {
 	}
 	c := &child{
 		cfg: cfg, orders: make(chan *wire.TaskOrder, childOrdersMax),
-		exited: make(chan struct{}), attached: make(chan struct{}), drained: make(chan struct{}), ended: make(chan struct{}),
+		exited: make(chan struct{}), attached: make(chan struct{}), drained: make(chan struct{}),
 		server: grpc.NewServer(grpc.MaxRecvMsgSize(messageBytesMax), grpc.MaxSendMsgSize(messageBytesMax)),
 	}
 	wire.RegisterSupervisorServer(c.server, c)
@@ -132,7 +131,6 @@ func (c *child) supervise(listener net.Listener) {
 	})
 	c.cmd.Wait() // how it ended is in ProcessState
 	late.Stop()
-	close(c.ended)
 	c.kill("") // what it has left behind in its group
 	c.drain()
 	c.server.Stop()
@@ -228,27 +226,19 @@ func (c *child) converse(stream wire.Supervisor_AttachServer) error {
 			c.cfg.heard(m)
 		}
 	})
+	defer func() {
+		time.AfterFunc(endWait, func() { c.kill("it hung up and did not end") })
+	}()
 	for {
 		select {
 		case <-c.drained:
-			return c.hungUp()
+			return nil // the process waits for this: it has been heard
 		case o := <-c.orders:
 			if err := stream.Send(o); err != nil {
-				return c.hungUp()
+				return err
 			}
 		}
 	}
-}
-
-func (c *child) hungUp() error {
-	late := time.NewTimer(endWait)
-	defer late.Stop()
-	select {
-	case <-c.ended:
-	case <-late.C:
-		c.kill("it hung up and did not end")
-	}
-	return nil
 }
 
 // lastWords says how the process ended, and the stack if it panicked. It is

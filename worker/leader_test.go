@@ -110,7 +110,23 @@ func (l *leader) accept(t *testing.T, term uint64, store string) *session {
 	s.term = term
 	s.send(&wire.LeaderMessage{Body: &wire.LeaderMessage_Welcome{Welcome: &wire.Welcome{
 		Cluster: cluster, Leader: "c1", ObjectStore: store, HeartbeatMs: 50}}})
+	s.await("heartbeat", func(m *wire.AgentMessage) bool { return m.GetHeartbeat() != nil })
 	return s
+}
+
+// acceptUntil makes sessions until the agent's hello is as wanted.
+func (l *leader) acceptUntil(t *testing.T, term uint64, store string, want func(*wire.Hello) bool) *session {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		s := l.accept(t, term, store)
+		if want(s.hello) {
+			return s
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the agent keeps saying %v", s.hello)
+		}
+		s.end()
+	}
 }
 
 // next waits for the agent's next session and says nothing.

@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -37,11 +36,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	if ctx.Err() != nil && err != nil && !errors.As(err, new(*admin.UsageError)) {
-		return fmt.Errorf("interrupted: %w", err)
-	}
-	return err
+	return root.ExecuteContext(ctx)
 }
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {

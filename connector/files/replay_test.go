@@ -99,7 +99,7 @@ func TestReplayDuration(t *testing.T) {
 		if d := got[len(got)-1].due; d < 4990*time.Millisecond || d > 5010*time.Millisecond {
 			t.Errorf("the replay took %v", d)
 		}
-		if gap := got[500].due - got[499].due; gap < 20*time.Millisecond || gap > 30*time.Millisecond {
+		if gap := got[500].due - got[499].due; gap < 15*time.Millisecond || gap > 25*time.Millisecond {
 			t.Errorf("the silence took %v", gap)
 		}
 	})

@@ -85,6 +85,9 @@ func (b *Bucket) PutFile(ctx context.Context, key string, r io.ReadSeeker, size 
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("put %s: %w", key, err)
 	}
+	if size < 0 {
+		return fmt.Errorf("put %s: %d bytes", key, size)
+	}
 	data := make([]byte, size)
 	if _, err := io.ReadFull(r, data); err != nil {
 		return fmt.Errorf("put %s: read %d bytes: %w", key, size, err)

@@ -58,10 +58,13 @@ func (b *Bucket) getNothing(ctx context.Context, whole string, offset, length in
 		return nil, err
 	}
 	n, err := objectstore.CheckRange(whole, offset, length, info.Size)
-	if err == nil && n != 0 {
-		err = fmt.Errorf("server refuses %d bytes from %d of %d", length, offset, info.Size)
+	if err != nil {
+		return nil, err
 	}
-	return []byte{}, err
+	if n != 0 {
+		return nil, fmt.Errorf("server refuses %d bytes from %d of %d", length, offset, info.Size)
+	}
+	return []byte{}, nil
 }
 
 func (b *Bucket) stat(ctx context.Context, whole string) (info minio.ObjectInfo, err error) {
@@ -124,13 +127,13 @@ func (b *Bucket) Reader(ctx context.Context, key string) (io.ReadCloser, error) 
 	if err != nil {
 		return nil, err
 	}
-	s := &stream{reopen: func(offset int64) (r io.ReadCloser, size int64, err error) {
+	s := &stream{key: key, tries: b.config.Tries, reopen: func(offset int64) (r io.ReadCloser, size int64, err error) {
 		err = b.retry(ctx, 0, func(ctx context.Context) (err error) {
 			r, size, err = b.openRange(ctx, whole, offset, -1)
 			return err
 		})
 		return r, size, err
-	}, tries: b.config.Tries}
+	}}
 	if s.body, s.size, err = s.reopen(0); err != nil {
 		return nil, fmt.Errorf("read %s: %w", key, err)
 	}
@@ -139,6 +142,7 @@ func (b *Bucket) Reader(ctx context.Context, key string) (io.ReadCloser, error) 
 
 // stream reads an object through as many requests as it takes.
 type stream struct {
+	key          string
 	reopen       func(offset int64) (io.ReadCloser, int64, error)
 	body         io.ReadCloser
 	offset, size int64
@@ -163,7 +167,7 @@ func (s *stream) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		if err := s.resume(err); err != nil {
-			return 0, err
+			return 0, fmt.Errorf("read %s from %d: %w", s.key, s.offset, err)
 		}
 	}
 }

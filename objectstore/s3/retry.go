@@ -28,7 +28,7 @@ const (
 
 // transferTimeout bounds a try that moves size bytes.
 func transferTimeout(size int64) time.Duration {
-	return listTimeout + time.Duration(size)*time.Second/slowest
+	return listTimeout + time.Duration(min(size, objectBytesMax))*time.Second/slowest
 }
 
 // retry calls try until it succeeds, fails for good, or has failed

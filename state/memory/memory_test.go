@@ -238,3 +238,19 @@ func TestLoadReclaimsWhatItReplaces(t *testing.T) {
 	}
 	checkInvariants(t, s)
 }
+
+func BenchmarkImage(b *testing.B) {
+	s, h := setup(b)
+	for i := range 200_000 {
+		s.SetKey(i%1024, fmt.Appendf(nil, "key-%08d", i))
+		s.Put(h, nil, make([]byte, 40))
+	}
+	s.EndBatch()
+	_, live := s.Size()
+	b.SetBytes(live)
+	for b.Loop() {
+		if len(s.image()) == 0 {
+			b.Fatal("no blocks")
+		}
+	}
+}

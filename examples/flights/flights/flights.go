@@ -13,6 +13,7 @@ package flights
 
 import (
 	"embed"
+	"errors"
 	"time"
 
 	"github.com/cairnstream/cairn/connector/files"
@@ -80,6 +81,9 @@ func Defaults() Config {
 
 // Build builds the job.
 func Build(p *stream.Pipeline, cfg Config) {
+	if cfg.Out == "" {
+		p.Fail(errors.New("nowhere to write to: give --out=URL of a bucket or folder"))
+	}
 	p.Parallelism(cfg.Parallelism)
 	p.Options(dataflow.Options{CheckpointInterval: cfg.CheckpointInterval})
 

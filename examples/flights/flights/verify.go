@@ -139,8 +139,10 @@ func (v *verifier) hour(where string, line []byte) {
 	case v.last[got.Origin].Date > got.Hour:
 		v.differ(&v.report.Wrong, "%s: %+v comes after a later hour", where, got)
 	}
-	v.seenHours[key] = ok
-	v.last[got.Origin] = place{Date: got.Hour}
+	if ok {
+		v.seenHours[key] = true
+		v.last[got.Origin] = place{Date: got.Hour}
+	}
 }
 
 // missing counts what did not come at all.
