@@ -255,15 +255,23 @@ func (n *sourceNode[T]) trail(high int64) int64 {
 	return high - n.code.opts.OutOfOrder.Milliseconds() - 1
 }
 
-// progress passes on the lowest watermark of the splits that count.
+// progress passes on the lowest watermark of the splits that are not idle. If all
+// are, it is the highest, as if the one with that had become idle last.
 func (n *sourceNode[T]) progress(now time.Time) error {
-	lowest := int64(math.MaxInt64)
+	lowest, highest := MaxWatermark, connector.NoTime
 	for _, s := range n.splits {
-		if !s.Done && !n.isIdle(s, now) {
+		switch {
+		case s.Done:
+		case n.isIdle(s, now):
+			highest = max(highest, s.wm)
+		default:
 			lowest = min(lowest, s.wm)
 		}
 	}
-	if lowest == math.MaxInt64 || lowest <= n.wm {
+	if lowest == MaxWatermark {
+		lowest = highest
+	}
+	if lowest <= n.wm {
 		return nil
 	}
 	return n.watermark(lowest)

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cairnstream/cairn/connector"
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/exchange"
 	"github.com/cairnstream/cairn/snapshot"
@@ -272,13 +271,11 @@ func (s *subtask) takeBatch(c *inChannel, e element) (err error) {
 
 // moveTime passes the combined watermark through the chain.
 func (s *subtask) moveTime() error {
-	if err := s.tellIdle(false); err != nil {
+	s.stats.wm.Store(s.valve.wm)
+	if err := s.nodes[0].watermark(s.valve.wm); err != nil {
 		return err
 	}
-	if s.valve.wm != connector.NoTime {
-		s.stats.wm.Store(s.valve.wm)
-	}
-	return s.nodes[0].watermark(s.valve.wm)
+	return s.tellIdle(s.valve.idle)
 }
 
 // tellIdle tells downstream when this subtask stops or starts to count for the

@@ -10,7 +10,8 @@ import (
 const MaxWatermark = int64(math.MaxInt64)
 
 // valve combines the watermarks of a subtask's channels: the lowest of those
-// that are neither idle nor ended counts (Flink's StatusWatermarkValve).
+// that are neither idle nor ended counts; if all are idle, the highest does, as if
+// the channel with that had become idle last (Flink's StatusWatermarkValve).
 type valve struct {
 	channels []channelTime
 	wm       int64
@@ -57,15 +58,22 @@ func (v *valve) end(i int) bool {
 func (v *valve) allEnded() bool { return v.ended == len(v.channels) }
 
 func (v *valve) combine() bool {
-	lowest, counting := MaxWatermark, 0
+	lowest, highest, counting := MaxWatermark, connector.NoTime, 0
 	for _, c := range v.channels {
-		if !c.ended && !c.idle {
+		switch {
+		case c.ended:
+		case c.idle:
+			highest = max(highest, c.wm)
+		default:
 			counting++
 			lowest = min(lowest, c.wm)
 		}
 	}
 	v.idle = counting == 0 && !v.allEnded()
-	if v.idle || lowest <= v.wm {
+	if v.idle {
+		lowest = highest
+	}
+	if lowest <= v.wm {
 		return false
 	}
 	v.wm = lowest

@@ -23,7 +23,7 @@ func TestValve(t *testing.T) {
 	expect("an end does not count", v.end(1), false, 7, false)
 	expect("next", v.watermark(2, 9), true, 9, false)
 	v.setIdle(0, true)
-	expect("all others idle", v.setIdle(2, true), false, 9, true)
+	expect("all others idle", v.setIdle(2, true), true, 10, true)
 	v.end(0)
 	expect("all ended", v.end(2), true, MaxWatermark, false)
 }

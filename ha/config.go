@@ -58,7 +58,7 @@ type Config struct {
 
 	// HeartbeatTimeout is how long a follower waits for its leader before it
 	// calls an election. Every timer of Raft follows from it: election
-	// timeout the same, the leader's lease half. Default 200 ms.
+	// timeout and the leader's lease are the same. Default 200 ms.
 	HeartbeatTimeout time.Duration
 	// CommitTimeout is how often an idle leader tells its followers what is
 	// committed. It is no limit on commits. Default 20 ms.
@@ -178,7 +178,7 @@ func (c Config) raftConfig() *raft.Config {
 	rc.LocalID = raft.ServerID(c.ID)
 	rc.HeartbeatTimeout = c.HeartbeatTimeout
 	rc.ElectionTimeout = c.HeartbeatTimeout
-	rc.LeaderLeaseTimeout = c.HeartbeatTimeout / 2
+	rc.LeaderLeaseTimeout = c.HeartbeatTimeout // the longest allowed: see docs/design/0001-raft-group.md
 	rc.CommitTimeout = c.CommitTimeout
 	rc.SnapshotInterval = c.SnapshotInterval
 	rc.SnapshotThreshold = c.SnapshotThreshold

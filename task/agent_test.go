@@ -29,25 +29,33 @@ const (
 // agent serves one task process, as a test says.
 type agent struct {
 	wire.UnimplementedSupervisorServer
-	t       *testing.T
-	server  *grpc.Server
-	trace   string
-	orders  chan *wire.TaskOrder
-	heard   chan *wire.TaskMessage
-	hello   *wire.TaskHello
-	program *engine.Program
-	driver  *fakeDriver
-	bucket  objectstore.Bucket
-	result  chan error // what run returned
-	exits   chan int   // calls of exit
+	t      *testing.T
+	server *grpc.Server
+	trace  string
+	orders chan *wire.TaskOrder
+	heard  chan *wire.TaskMessage
+	hello  *wire.TaskHello
+	worker string
+	driver *fakeDriver // nil with the real engine
+	bucket objectstore.Bucket
+	result chan error // what run returned
+	exits  chan int   // calls of exit
 }
 
 // setup starts a task process with a fake engine and its agent.
 func setup(t *testing.T) *agent {
-	a := &agent{t: t, server: grpc.NewServer(), trace: filepath.Join(t.TempDir(), "trace.jsonl"),
+	d := newFakeDriver()
+	a := launch(t, "w1", &engine.Program{Graph: testGraph()}, d, mem.Open(t.Name()))
+	t.Cleanup(func() { close(d.release) }) // before the process is waited for
+	a.driver = d
+	return a
+}
+
+// launch starts a task process and its agent, that of the worker.
+func launch(t *testing.T, worker string, program *engine.Program, d driver, bucket objectstore.Bucket) *agent {
+	a := &agent{t: t, worker: worker, server: grpc.NewServer(), trace: filepath.Join(t.TempDir(), "trace.jsonl"),
 		orders: make(chan *wire.TaskOrder, 100), heard: make(chan *wire.TaskMessage, 10_000),
-		program: &engine.Program{Graph: testGraph()}, driver: newFakeDriver(),
-		bucket: mem.Open(t.Name()), result: make(chan error, 1), exits: make(chan int, 1)}
+		bucket: bucket, result: make(chan error, 1), exits: make(chan int, 1)}
 	dir, err := os.MkdirTemp("/tmp", "cairn-")
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +71,7 @@ func setup(t *testing.T) *agent {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		defer close(ended)
-		a.result <- run(ctx, config{socket: socket, job: jobID, program: a.program, driver: a.driver,
+		a.result <- run(ctx, config{socket: socket, job: jobID, program: program, driver: d,
 			openBucket:    func(context.Context, string) (objectstore.Bucket, error) { return a.bucket, nil },
 			openConnector: func(context.Context, string) (objectstore.Bucket, error) { return a.bucket, nil },
 			exit:          func(status int) { a.exits <- status },
@@ -71,7 +79,6 @@ func setup(t *testing.T) *agent {
 	}()
 	t.Cleanup(func() {
 		cancel()
-		close(a.driver.release)
 		a.server.Stop()
 		<-served
 		<-ended
@@ -97,7 +104,7 @@ func (a *agent) Attach(stream wire.Supervisor_AttachServer) error {
 	}
 	a.hello = first.GetHello()
 	if err := stream.Send(&wire.TaskOrder{Body: &wire.TaskOrder_Welcome{Welcome: &wire.TaskWelcome{
-		Cluster: cluster, Worker: "w1", Incarnation: "i1", Host: "127.0.0.1", TraceFile: a.trace}}}); err != nil {
+		Cluster: cluster, Worker: a.worker, Incarnation: "i" + a.worker[1:], Host: "127.0.0.1", TraceFile: a.trace}}}); err != nil {
 		return err
 	}
 	ended := make(chan struct{})

@@ -48,9 +48,17 @@ func (e *execution) stats(s engine.Stats, last map[dataflow.TaskID]engine.Subtas
 			Subtask: subtaskOf(t.Task), RecordsIn: t.RecordsIn, RecordsOut: t.RecordsOut, BytesIn: t.BytesIn,
 			StateEntries: t.StateEntries, StateBytes: t.StateBytes, WatermarkMs: t.Watermark, BadRecords: t.BadRecords,
 			Busy: share(t.Busy-before.Busy, interval), Backpressured: share(t.Backpressure-before.Backpressure, interval),
+			RecordsInPerSecond: rate(t.RecordsIn-before.RecordsIn, interval), RecordsOutPerSecond: rate(t.RecordsOut-before.RecordsOut, interval),
 		})
 	}
 	return out
+}
+
+func rate(n int64, interval time.Duration) float64 {
+	if interval <= 0 {
+		return 0
+	}
+	return float64(n) / interval.Seconds()
 }
 
 func share(part, whole time.Duration) float64 {

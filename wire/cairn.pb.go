@@ -1230,19 +1230,21 @@ func (x *ProcessStats) GetMemoryBytes() int64 {
 }
 
 type SubtaskStats struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Subtask       *Subtask               `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
-	RecordsIn     int64                  `protobuf:"varint,2,opt,name=records_in,json=recordsIn,proto3" json:"records_in,omitempty"` // since the attempt started
-	RecordsOut    int64                  `protobuf:"varint,3,opt,name=records_out,json=recordsOut,proto3" json:"records_out,omitempty"`
-	BytesIn       int64                  `protobuf:"varint,4,opt,name=bytes_in,json=bytesIn,proto3" json:"bytes_in,omitempty"`
-	StateEntries  int64                  `protobuf:"varint,5,opt,name=state_entries,json=stateEntries,proto3" json:"state_entries,omitempty"`
-	StateBytes    int64                  `protobuf:"varint,6,opt,name=state_bytes,json=stateBytes,proto3" json:"state_bytes,omitempty"`
-	WatermarkMs   int64                  `protobuf:"varint,7,opt,name=watermark_ms,json=watermarkMs,proto3" json:"watermark_ms,omitempty"`
-	BadRecords    int64                  `protobuf:"varint,8,opt,name=bad_records,json=badRecords,proto3" json:"bad_records,omitempty"` // corrupt input rows, counted and sent aside
-	Busy          float64                `protobuf:"fixed64,9,opt,name=busy,proto3" json:"busy,omitempty"`                              // share of the last interval spent working
-	Backpressured float64                `protobuf:"fixed64,10,opt,name=backpressured,proto3" json:"backpressured,omitempty"`           // share spent waiting for credit
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state               protoimpl.MessageState `protogen:"open.v1"`
+	Subtask             *Subtask               `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	RecordsIn           int64                  `protobuf:"varint,2,opt,name=records_in,json=recordsIn,proto3" json:"records_in,omitempty"` // since the attempt started
+	RecordsOut          int64                  `protobuf:"varint,3,opt,name=records_out,json=recordsOut,proto3" json:"records_out,omitempty"`
+	BytesIn             int64                  `protobuf:"varint,4,opt,name=bytes_in,json=bytesIn,proto3" json:"bytes_in,omitempty"`
+	StateEntries        int64                  `protobuf:"varint,5,opt,name=state_entries,json=stateEntries,proto3" json:"state_entries,omitempty"`
+	StateBytes          int64                  `protobuf:"varint,6,opt,name=state_bytes,json=stateBytes,proto3" json:"state_bytes,omitempty"`
+	WatermarkMs         int64                  `protobuf:"varint,7,opt,name=watermark_ms,json=watermarkMs,proto3" json:"watermark_ms,omitempty"`
+	BadRecords          int64                  `protobuf:"varint,8,opt,name=bad_records,json=badRecords,proto3" json:"bad_records,omitempty"`                               // corrupt input rows, counted and sent aside
+	Busy                float64                `protobuf:"fixed64,9,opt,name=busy,proto3" json:"busy,omitempty"`                                                            // share of the last interval spent working
+	Backpressured       float64                `protobuf:"fixed64,10,opt,name=backpressured,proto3" json:"backpressured,omitempty"`                                         // share spent waiting for credit
+	RecordsInPerSecond  float64                `protobuf:"fixed64,11,opt,name=records_in_per_second,json=recordsInPerSecond,proto3" json:"records_in_per_second,omitempty"` // over the last interval
+	RecordsOutPerSecond float64                `protobuf:"fixed64,12,opt,name=records_out_per_second,json=recordsOutPerSecond,proto3" json:"records_out_per_second,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *SubtaskStats) Reset() {
@@ -1341,6 +1343,20 @@ func (x *SubtaskStats) GetBusy() float64 {
 func (x *SubtaskStats) GetBackpressured() float64 {
 	if x != nil {
 		return x.Backpressured
+	}
+	return 0
+}
+
+func (x *SubtaskStats) GetRecordsInPerSecond() float64 {
+	if x != nil {
+		return x.RecordsInPerSecond
+	}
+	return 0
+}
+
+func (x *SubtaskStats) GetRecordsOutPerSecond() float64 {
+	if x != nil {
+		return x.RecordsOutPerSecond
 	}
 	return 0
 }
@@ -5507,7 +5523,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\bsubtasks\x18\x04 \x03(\v2\x16.cairn.v1.SubtaskStatsR\bsubtasks\x12\x12\n" +
 	"\x04puts\x18\x05 \x01(\x03R\x04puts\x12%\n" +
 	"\x0euploaded_bytes\x18\x06 \x01(\x03R\ruploadedBytes\x12!\n" +
-	"\fmemory_bytes\x18\a \x01(\x03R\vmemoryBytes\"\xda\x02\n" +
+	"\fmemory_bytes\x18\a \x01(\x03R\vmemoryBytes\"\xc2\x03\n" +
 	"\fSubtaskStats\x12+\n" +
 	"\asubtask\x18\x01 \x01(\v2\x11.cairn.v1.SubtaskR\asubtask\x12\x1d\n" +
 	"\n" +
@@ -5523,7 +5539,9 @@ const file_cairn_proto_rawDesc = "" +
 	"badRecords\x12\x12\n" +
 	"\x04busy\x18\t \x01(\x01R\x04busy\x12$\n" +
 	"\rbackpressured\x18\n" +
-	" \x01(\x01R\rbackpressured\"\x96\x04\n" +
+	" \x01(\x01R\rbackpressured\x121\n" +
+	"\x15records_in_per_second\x18\v \x01(\x01R\x12recordsInPerSecond\x123\n" +
+	"\x16records_out_per_second\x18\f \x01(\x01R\x13recordsOutPerSecond\"\x96\x04\n" +
 	"\rLeaderMessage\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x14\n" +
 	"\x05order\x18\x02 \x01(\x04R\x05order\x12-\n" +

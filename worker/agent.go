@@ -128,6 +128,7 @@ func (a *agent) obeyJob(ctx context.Context, id dataflow.JobID, m *wire.LeaderMe
 	if j == nil {
 		if stop := m.GetStop(); stop != nil {
 			a.rememberLocked(id, dataflow.Attempt(stop.Attempt))
+			a.reports.stopped(id, dataflow.Attempt(stop.Attempt))
 		}
 		if m.GetDeploy() == nil && m.GetFinishCommits() == nil {
 			return nil

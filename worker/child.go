@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -282,14 +281,4 @@ func lastLine(text []byte) string {
 	text = bytes.TrimSpace(text)
 	line := text[bytes.LastIndexByte(text, '\n')+1:]
 	return strings.ToValidUTF8(string(line[:min(len(line), lineBytesMax)]), "?")
-}
-
-// socketDir makes a directory for sockets with a short name: a socket's path
-// may have 104 bytes on macOS, less than its usual temporary directory takes.
-func socketDir() (string, error) {
-	dir, err := os.MkdirTemp("/tmp", "cairn-")
-	if err != nil {
-		return "", fmt.Errorf("make socket directory: %w", err)
-	}
-	return filepath.Clean(dir), nil
 }

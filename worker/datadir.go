@@ -26,6 +26,7 @@ var (
 //	lock            held while an agent runs
 //	worker.json     which worker of which cluster this is
 //	listening.json  where this run listens
+//	sockets         the directory in /tmp for this run's sockets
 //	artifacts/      job executables under their SHA-256
 //	jobs/<job>/     log.0 and log.1: the output of the job's processes here
 //	trace.jsonl     trace events, if asked for

@@ -4,9 +4,9 @@
 // Where to look:
 //
 //	config.go, run.go        configuration; start and stop
-//	datadir.go               what the agent keeps on disk: cluster, artifacts, logs
+//	datadir.go, sockets.go   what the agent keeps on disk
 //	session.go, dial.go      the session with the leader, and finding it
-//	orders.go                terms, order numbers, which order goes where
+//	agent.go                 terms, which order goes where, what is remembered
 //	reports.go               what a new leader must hear: the cache behind Hello
 //	job.go                   one job here: a goroutine that owns its process
 //	child.go                 a task process, from its start to its last words

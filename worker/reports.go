@@ -206,17 +206,23 @@ func (r *reports) fail(job dataflow.JobID, reason, stack string) {
 	r.sendLocked(&wire.AgentMessage{Body: &wire.AgentMessage_Status{Status: s}})
 }
 
-// stopped reports that an attempt that has no process is over as ordered.
+// stopped answers a stop of what has no process here: the attempt is over, if
+// it was not already.
 func (r *reports) stopped(job dataflow.JobID, attempt dataflow.Attempt) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.jobs[job]
-	if p == nil || p.status.Attempt > uint64(attempt) || over(p.status) {
-		return
+	s := &wire.ProcessStatus{Job: string(job), Attempt: uint64(attempt), State: wire.ProcessState_PROCESS_STATE_STOPPED}
+	if p := r.jobs[job]; p != nil {
+		if p.status.Attempt > uint64(attempt) {
+			return
+		}
+		if !over(p.status) {
+			stopped := proto.CloneOf(p.status)
+			stopped.State = wire.ProcessState_PROCESS_STATE_STOPPED
+			p.status = stopped
+		}
+		s = p.status
 	}
-	s := proto.CloneOf(p.status)
-	s.State = wire.ProcessState_PROCESS_STATE_STOPPED
-	p.status = s
 	r.sendLocked(&wire.AgentMessage{Body: &wire.AgentMessage_Status{Status: s}})
 }
 

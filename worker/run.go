@@ -27,7 +27,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
-	sockets, err := socketDir()
+	sockets, err := makeSockets(dir)
 	if err != nil {
 		return err
 	}

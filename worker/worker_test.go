@@ -143,6 +143,17 @@ func TestEndedAttemptNeverStartsAgain(t *testing.T) {
 	}
 }
 
+func TestStopOfAnUnknownJobIsAnswered(t *testing.T) {
+	w := setup(t)
+	s := w.leader.accept(t, 1, w.store)
+	s.stop(4, true)
+	if status := s.awaitStatus(stopped); status.Attempt != 4 || status.Job != jobID {
+		t.Fatalf("got %v", status)
+	}
+	s.deploy(4, w.sha, "good") // it is over before it began
+	runJob(w, s, 5, "good")
+}
+
 func TestPlacementOfAnotherIncarnationIsRefused(t *testing.T) {
 	w := setup(t)
 	s := w.leader.accept(t, 1, w.store)
@@ -370,6 +381,16 @@ func TestProcessesDieWithTheirAgent(t *testing.T) {
 				t.Fatal(err)
 			}
 			awaitDeath(t, pid)
+			left, err := os.ReadFile(filepath.Join(w.dir, "sockets"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd.Wait() // releases the data directory's lock
+			w.start(t, w.leader.address)
+			w.leader.accept(t, 2, w.store)
+			if _, err := os.Stat(string(left)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the next start leaves %s: %v", left, err)
+			}
 		})
 	}
 }

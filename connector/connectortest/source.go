@@ -28,7 +28,9 @@ type SourceConfig[T any] struct {
 // Source checks that a source gives the same records however often its readers
 // stop and go on at their positions, lists its splits the same way every time,
 // keeps to the maximum of Next, and never lets a watermark overtake a record.
-// Waiting takes no time.
+// Waiting takes no time: it runs in a bubble of testing/synctest. So the source
+// must not use what the process shares and synctest watches, such as the pooled
+// decoders of Parquet files with Zstandard.
 func Source[T any](t *testing.T, c SourceConfig[T]) {
 	t.Helper()
 	if c.Most == 0 {
