@@ -394,3 +394,15 @@ func (p *pipe) Send(m *wire.LeaderMessage) error {
 		return p.ctx.Err()
 	}
 }
+
+// ended tells whether some process here has seen the end of its data.
+func (a *agent) ended() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, p := range a.processes {
+		if p.status.State == wire.ProcessState_PROCESS_STATE_END_OF_DATA {
+			return true
+		}
+	}
+	return false
+}

@@ -126,3 +126,32 @@ func (c *cluster) noDoubleStarts() {
 		}
 	}
 }
+
+// TestEndOfDataMeetsAChangeOfLeader: whenever the leader dies around the end of
+// the data, the final checkpoint completes once and the job finishes.
+func TestEndOfDataMeetsAChangeOfLeader(t *testing.T) {
+	for seed := range uint64(20) {
+		inBubble(t, func(t *testing.T, c *cluster) {
+			random := rand.New(rand.NewPCG(seed, 1))
+			agents := c.startAgents(2, 1)
+			id := c.submit()
+			c.awaitCompleted(id, 1)
+			kill := random.IntN(3)
+			for i := range 3 {
+				c.pass(time.Duration(random.IntN(700)) * time.Millisecond)
+				switch {
+				case i == kill:
+					c.killLeader()
+				case agents[0].ended():
+					agents[1].endOfData(id)
+				default:
+					agents[0].endOfData(id)
+				}
+			}
+			record := c.awaitStatus(id, ledger.Finished)
+			if record.Execution.Attempt != 1 || record.FailedCount > 0 {
+				t.Errorf("seed %d: attempt %d, %d checkpoints failed", seed, record.Execution.Attempt, record.FailedCount)
+			}
+		})
+	}
+}

@@ -91,6 +91,7 @@ func (e *execution) restore(ctx context.Context) (*engine.Restore, error) {
 	if uint64(r.Checkpoint) != e.order.RestoreCheckpoint {
 		return nil, fmt.Errorf("restore checkpoint %d: %s holds checkpoint %d", e.order.RestoreCheckpoint, e.order.RestoreKey, r.Checkpoint)
 	}
+	r.CommitsKnown = dataflow.CheckpointID(e.order.CommitsKnown)
 	return r, nil
 }
 

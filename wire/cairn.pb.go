@@ -1674,6 +1674,7 @@ type Deploy struct {
 	RestoreKey        string                 `protobuf:"bytes,10,opt,name=restore_key,json=restoreKey,proto3" json:"restore_key,omitempty"`                      // metadata object
 	RestoreSize       int64                  `protobuf:"varint,11,opt,name=restore_size,json=restoreSize,proto3" json:"restore_size,omitempty"`
 	RestoreSha256     string                 `protobuf:"bytes,12,opt,name=restore_sha256,json=restoreSha256,proto3" json:"restore_sha256,omitempty"`
+	CommitsKnown      uint64                 `protobuf:"varint,13,opt,name=commits_known,json=commitsKnown,proto3" json:"commits_known,omitempty"` // Raft holds the sinks' commits up to here: a restore does not repeat them
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -1790,6 +1791,13 @@ func (x *Deploy) GetRestoreSha256() string {
 		return x.RestoreSha256
 	}
 	return ""
+}
+
+func (x *Deploy) GetCommitsKnown() uint64 {
+	if x != nil {
+		return x.CommitsKnown
+	}
+	return 0
 }
 
 type Placement struct {
@@ -5561,7 +5569,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06leader\x18\x02 \x01(\tR\x06leader\x12!\n" +
 	"\fobject_store\x18\x03 \x01(\tR\vobjectStore\x12!\n" +
-	"\fheartbeat_ms\x18\x04 \x01(\x03R\vheartbeatMs\"\x8a\x03\n" +
+	"\fheartbeat_ms\x18\x04 \x01(\x03R\vheartbeatMs\"\xaf\x03\n" +
 	"\x06Deploy\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\tR\x03job\x12\x18\n" +
@@ -5578,7 +5586,8 @@ const file_cairn_proto_rawDesc = "" +
 	" \x01(\tR\n" +
 	"restoreKey\x12!\n" +
 	"\frestore_size\x18\v \x01(\x03R\vrestoreSize\x12%\n" +
-	"\x0erestore_sha256\x18\f \x01(\tR\rrestoreSha256\"r\n" +
+	"\x0erestore_sha256\x18\f \x01(\tR\rrestoreSha256\x12#\n" +
+	"\rcommits_known\x18\r \x01(\x04R\fcommitsKnown\"r\n" +
 	"\tPlacement\x12+\n" +
 	"\asubtask\x18\x01 \x01(\v2\x11.cairn.v1.SubtaskR\asubtask\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\tR\x06worker\x12 \n" +
