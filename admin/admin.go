@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -24,11 +25,16 @@ import (
 
 // Exit codes.
 const (
-	ExitFailed      = 1 // the cluster refused or could not do it
-	ExitUsage       = 2 // the command line is wrong
-	ExitNotFound    = 3 // no such job or checkpoint
-	ExitUnavailable = 4 // no controller or no leader answered in time
+	ExitFailed      = 1   // the cluster refused or could not do it
+	ExitUsage       = 2   // the command line is wrong
+	ExitNotFound    = 3   // no such job or checkpoint
+	ExitUnavailable = 4   // no controller or no leader answered in time
+	ExitInterrupted = 130 // Ctrl-C, as shells have it
 )
+
+// ErrInterrupted is returned when a command's context was cancelled before it
+// was done: by Ctrl-C. What it asked of the cluster may still happen.
+var ErrInterrupted = errors.New("interrupted; what was asked of the cluster may still happen")
 
 // ControllersEnv names the controllers when --controllers is not given.
 const ControllersEnv = "CAIRN_CONTROLLERS"
@@ -53,6 +59,8 @@ func ExitCode(err error) int {
 		return 0
 	case errors.As(err, &usage):
 		return ExitUsage
+	case errors.Is(err, ErrInterrupted):
+		return ExitInterrupted
 	}
 	switch status.Code(err) {
 	case codes.NotFound:
@@ -63,15 +71,17 @@ func ExitCode(err error) int {
 	return ExitFailed
 }
 
+// decoration is what gRPC wraps around the words that matter.
+var decoration = regexp.MustCompile(`rpc error: code = \w+ desc = |connection error: desc = |transport: Error while dialing: |transport: `)
+
 // Message is what a person should read of an error: the path of what was
 // tried, without gRPC's decoration.
 func Message(err error) string {
 	text := err.Error()
-	if s, ok := status.FromError(err); ok {
-		text = strings.Replace(text, s.Err().Error(), s.Message(), 1)
-		text = strings.Replace(text, "rpc error: code = "+s.Code().String()+" desc = ", "", 1)
+	if strings.Contains(text, `connection error: desc = "`) {
+		text = strings.ReplaceAll(text, `"`, "")
 	}
-	return text
+	return decoration.ReplaceAllString(text, "")
 }
 
 // tree is what all commands share: the global flags and where output goes.
@@ -90,27 +100,42 @@ func AddCommands(root *cobra.Command, stdout, stderr io.Writer) {
 		f := c.PersistentFlags()
 		f.StringVar(&t.controllers, "controllers", "", "controllers to ask, as a,b,c (default $"+ControllersEnv+", then "+DefaultController+")")
 		f.StringVarP(&t.output, "output", "o", "table", "output format: table or json")
-		f.DurationVar(&t.timeout, "timeout", 15*time.Second, "give up after this long, elections included")
+		f.DurationVar(&t.timeout, "timeout", 15*time.Second, "give up when no controller could answer for this long, elections included")
+		completeOutput(c)
 		root.AddCommand(c)
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &UsageError{err} })
 }
 
-// run wraps a command's work: it checks the global flags, connects and bounds the time.
+// run wraps a command's work: it checks the global flags and connects.
 func (t *tree) run(work func(ctx context.Context, c *Client, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		if t.output != "table" && t.output != "json" {
-			return usagef("--output %q: use table or json", t.output)
-		}
-		c, err := Dial(t.addresses())
+		c, err := t.dial()
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		ctx, cancel := context.WithTimeoutCause(cmd.Context(), t.timeout, fmt.Errorf("no answer within %v (--timeout)", t.timeout))
-		defer cancel()
-		return work(ctx, c, args)
+		ctx := cmd.Context()
+		err = work(ctx, c, args)
+		if err != nil && ctx.Err() != nil { // however deep in the work it was noticed
+			return fmt.Errorf("%s: %w", cmd.CommandPath(), ErrInterrupted)
+		}
+		return err
 	}
+}
+
+func (t *tree) dial() (*Client, error) {
+	if t.output != "table" && t.output != "json" {
+		return nil, usagef("--output %q: use table or json", t.output)
+	}
+	if t.timeout <= 0 {
+		return nil, usagef("--timeout %v: use a time above 0", t.timeout)
+	}
+	c, err := Dial(t.addresses())
+	if err != nil {
+		return nil, err
+	}
+	c.Timeout = t.timeout
+	return c, nil
 }
 
 func (t *tree) addresses() []string {
@@ -128,26 +153,4 @@ func (t *tree) addresses() []string {
 		}
 	}
 	return addresses
-}
-
-// args makes cobra's argument checks usage errors.
-func args(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, given []string) error {
-		if err := check(cmd, given); err != nil {
-			return usagef("%s: %w; usage: %s", cmd.CommandPath(), err, cmd.UseLine())
-		}
-		return nil
-	}
-}
-
-// group is a command that only holds others.
-func group(use, short string, sub ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: func(cmd *cobra.Command, given []string) error {
-		if len(given) > 0 {
-			return usagef("%s has no command %q: see %s --help", cmd.CommandPath(), given[0], cmd.CommandPath())
-		}
-		return nil
-	}, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	c.AddCommand(sub...)
-	return c
 }

@@ -2,8 +2,9 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,127 +13,124 @@ import (
 )
 
 func (t *tree) job() *cobra.Command {
+	oneJob := func(use, short string, work func(context.Context, *Client, []string) error) *cobra.Command {
+		return &cobra.Command{Use: use + " JOB", Short: short, Args: Args(cobra.ExactArgs(1)), ValidArgsFunction: t.completeJob, RunE: t.run(work)}
+	}
+	return group("job", "Submit, look at and end jobs",
+		t.jobSubmitCommand(),
+		&cobra.Command{Use: "list", Short: "List all jobs, ended ones included", Args: Args(cobra.NoArgs), RunE: t.run(t.jobList)},
+		oneJob("show", "Draw a job's graph, where each subtask runs, its rates and its failures", t.jobShow),
+		oneJob("cancel", "End a job for good; its completed checkpoints stay", t.jobCancel),
+		oneJob("restart", "Start a job's next attempt now, from its newest checkpoint", t.jobRestart),
+		t.jobLogsCommand())
+}
+
+func (t *tree) jobLogsCommand() *cobra.Command {
 	var maxBytes int64
 	var worker string
-	logs := &cobra.Command{
-		Use:   "logs JOB",
-		Short: "Show the end of what a job's processes printed, a panic's stack included",
-		Args:  args(cobra.ExactArgs(1)),
+	cmd := &cobra.Command{
+		Use:               "logs JOB",
+		Short:             "Show the end of what a job's processes printed, a panic's stack included",
+		Args:              Args(cobra.ExactArgs(1)),
+		ValidArgsFunction: t.completeJob,
 		RunE: t.run(func(ctx context.Context, c *Client, given []string) error {
+			if maxBytes < 1 || maxBytes > logBytesMax {
+				return usagef("--bytes %d: use 1 to %d", maxBytes, int64(logBytesMax))
+			}
 			return t.jobLogs(ctx, c, &wire.JobLogsRequest{Job: given[0], MaxBytes: maxBytes, Worker: worker})
 		}),
 	}
-	logs.Flags().Int64Var(&maxBytes, "bytes", 64<<10, "how much of each worker's log, from its end")
-	logs.Flags().StringVar(&worker, "worker", "", "only this worker's")
-	return group("job", "Submit, look at and end jobs",
-		t.jobSubmitCommand(),
-		&cobra.Command{Use: "list", Short: "List all jobs, ended ones included", Args: args(cobra.NoArgs), RunE: t.run(t.jobList)},
-		&cobra.Command{Use: "show JOB", Short: "Draw a job's graph, where each subtask runs, and its failures", Args: args(cobra.ExactArgs(1)), RunE: t.run(t.jobShow)},
-		&cobra.Command{Use: "cancel JOB", Short: "End a job for good; its completed checkpoints stay", Args: args(cobra.ExactArgs(1)), RunE: t.run(t.jobCancel)},
-		&cobra.Command{Use: "restart JOB", Short: "Start a job's next attempt now, from its newest checkpoint", Args: args(cobra.ExactArgs(1)), RunE: t.run(t.jobRestart)},
-		logs)
+	cmd.Flags().Int64Var(&maxBytes, "bytes", 64<<10, "how much of each worker's log, from its end")
+	cmd.Flags().StringVar(&worker, "worker", "", "only this worker's")
+	return cmd
 }
 
 func (t *tree) jobList(ctx context.Context, c *Client, _ []string) error {
-	var r *wire.ListJobsResponse
-	err := c.Do(ctx, "job list", func(ctx context.Context, cc wire.ControlClient) (err error) {
-		r, err = cc.ListJobs(ctx, &wire.ListJobsRequest{})
-		return err
-	})
+	r, err := call(ctx, c, "job list", wire.ControlClient.ListJobs, &wire.ListJobsRequest{})
 	if err != nil {
 		return err
 	}
 	if t.output == "json" {
-		return t.printJSON(r)
+		return t.printJSON(view(r))
 	}
 	var rows [][]string
 	for _, j := range r.Jobs {
-		checkpoint := "-"
-		if j.LastCheckpoint > 0 {
-			checkpoint = fmt.Sprintf("%d, %s", j.LastCheckpoint, agoText(j.LastCheckpointUnixMs))
-		}
-		rows = append(rows, []string{j.Id, j.Status, fmt.Sprint(j.Attempt), fmt.Sprint(j.Restarts), fmt.Sprint(j.Parallelism), agoText(j.SubmittedUnixMs), checkpoint, dash(j.Reason)})
+		rows = append(rows, []string{j.Id, j.Status, fmt.Sprint(j.Parallelism), fmt.Sprint(j.Attempt), fmt.Sprint(j.Restarts), agoText(j.SubmittedUnixMs), lastCheckpoint(j), dash(j.Reason)})
 	}
-	return table(t.stdout, "JOB STATUS ATTEMPT RESTARTS PARALLELISM SUBMITTED LAST-CHECKPOINT REASON", rows)
+	return table(t.stdout, "JOB STATUS >PARALLELISM >ATTEMPT >RESTARTS SUBMITTED LAST-CHECKPOINT REASON", rows)
+}
+
+func lastCheckpoint(j *wire.JobSummary) string {
+	switch {
+	case j.LastCheckpoint == 0:
+		return "-"
+	case j.LastCheckpointUnixMs == 0: // older than the history
+		return fmt.Sprint(j.LastCheckpoint)
+	}
+	return fmt.Sprintf("%d, %s", j.LastCheckpoint, agoText(j.LastCheckpointUnixMs))
 }
 
 func (t *tree) jobCancel(ctx context.Context, c *Client, given []string) error {
-	var r *wire.CancelJobResponse
-	key := requestKey()
-	err := c.Do(ctx, "cancel job "+given[0], func(ctx context.Context, cc wire.ControlClient) (err error) {
-		r, err = cc.CancelJob(ctx, &wire.CancelJobRequest{Job: given[0], Key: key})
-		return err
-	})
+	r, err := call(ctx, c, "job cancel", wire.ControlClient.CancelJob, &wire.CancelJobRequest{Job: given[0], Key: requestKey()})
 	if err != nil {
 		return err
 	}
 	if t.output == "json" {
-		return t.printJSON(r)
+		return t.printJSON(object{{"job", given[0]}, {"status", r.Status}})
 	}
-	fmt.Fprintf(t.stdout, "job %s is %s\n", given[0], r.Status)
-	return nil
+	_, err = fmt.Fprintf(t.stdout, "job %s is %s\n", given[0], r.Status)
+	return err
 }
 
 func (t *tree) jobRestart(ctx context.Context, c *Client, given []string) error {
-	var r *wire.RestartJobResponse
-	key := requestKey()
-	err := c.Do(ctx, "restart job "+given[0], func(ctx context.Context, cc wire.ControlClient) (err error) {
-		r, err = cc.RestartJob(ctx, &wire.RestartJobRequest{Job: given[0], Key: key})
-		return err
-	})
+	r, err := call(ctx, c, "job restart", wire.ControlClient.RestartJob, &wire.RestartJobRequest{Job: given[0], Key: requestKey()})
 	if err != nil {
 		return err
 	}
 	if t.output == "json" {
-		return t.printJSON(r)
+		return t.printJSON(object{{"job", given[0]}, {"attempt", r.Attempt}})
 	}
-	fmt.Fprintf(t.stdout, "job %s: attempt %d ended, the next one starts from the newest checkpoint\n", given[0], r.Attempt)
+	_, err = fmt.Fprintf(t.stdout, "job %s starts attempt %d from its newest checkpoint\n", given[0], r.Attempt)
+	return err
+}
+
+const (
+	// logsLimit is above the 5 s that the leader gives the workers.
+	logsLimit = 10 * time.Second
+	// logBytesMax keeps the answer for a wide job below what a client takes.
+	logBytesMax = 1 << 20
+)
+
+func (t *tree) jobLogs(ctx context.Context, c *Client, req *wire.JobLogsRequest) error {
+	r, err := slowCall(ctx, c, logsLimit, "job logs", wire.ControlClient.JobLogs, req)
+	if err != nil {
+		return err
+	}
+	if t.output == "json" {
+		return t.printJSON(view(r))
+	}
+	for i, l := range r.Logs {
+		if i > 0 {
+			fmt.Fprintln(t.stdout)
+		}
+		if err := printLog(t.stdout, l); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-func (t *tree) jobLogs(ctx context.Context, c *Client, req *wire.JobLogsRequest) error {
-	var r *wire.JobLogsResponse
-	err := c.Do(ctx, "logs of job "+req.Job, func(ctx context.Context, cc wire.ControlClient) (err error) {
-		r, err = cc.JobLogs(ctx, req)
-		return err
-	})
-	if err != nil {
-		return err
+func printLog(w io.Writer, l *wire.WorkerLog) error {
+	fmt.Fprintf(w, "==> worker %s <==\n", l.Worker)
+	if l.Error != "" {
+		fmt.Fprintf(w, "(no log: %s)\n", l.Error)
 	}
-	if t.output == "json" {
-		type line struct {
-			Worker string `json:"worker"`
-			Text   string `json:"text"`
-			Error  string `json:"error,omitempty"`
-		}
-		logs := []line{}
-		for _, l := range r.Logs {
-			logs = append(logs, line{l.Worker, string(l.Text), l.Error})
-		}
-		return t.printJSON(map[string]any{"logs": logs})
+	if n := len(l.Text); n > 0 && l.Text[n-1] != '\n' {
+		l.Text = append(l.Text, '\n')
 	}
-	for _, l := range r.Logs {
-		fmt.Fprintf(t.stdout, "==> worker %s <==\n", l.Worker)
-		if l.Error != "" {
-			fmt.Fprintf(t.stdout, "(%s)\n", l.Error)
-		}
-		if _, err := t.stdout.Write(l.Text); err != nil {
-			return err
-		}
-		if n := len(l.Text); n > 0 && l.Text[n-1] != '\n' {
-			fmt.Fprintln(t.stdout)
-		}
-	}
-	return nil
+	_, err := w.Write(l.Text)
+	return err
 }
 
 // requestKey makes a request safe to repeat.
 func requestKey() string { return string(dataflow.NewIncarnation()) }
-
-// rawJSON is b as JSON inside a larger document, or null.
-func rawJSON(b []byte) json.RawMessage {
-	if !json.Valid(b) {
-		return json.RawMessage("null")
-	}
-	return b
-}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,19 +15,12 @@ import (
 )
 
 func (t *tree) jobShow(ctx context.Context, c *Client, given []string) error {
-	var r *wire.GetJobResponse
-	err := c.Do(ctx, "job show", func(ctx context.Context, cc wire.ControlClient) (err error) {
-		r, err = cc.GetJob(ctx, &wire.GetJobRequest{Job: given[0]})
-		return err
-	})
+	r, err := call(ctx, c, "job show", wire.ControlClient.GetJob, &wire.GetJobRequest{Job: given[0]})
 	if err != nil {
 		return err
 	}
 	if t.output == "json" {
-		return t.printJSON(map[string]any{
-			"job": r.Summary, "graph": rawJSON(r.Graph), "options": rawJSON(r.Options), "artifact_sha256": r.ArtifactSha256, "args": r.Args,
-			"subtasks": r.Subtasks, "failures": r.Failures, "slots_missing": r.SlotsMissing, "restart_at_unix_ms": r.RestartAtUnixMs, "processes": r.Stats,
-		})
+		return t.printJSON(view(r).with("graph", rawJSON(r.Graph)).with("options", rawJSON(r.Options)))
 	}
 	return showJob(t.stdout, r)
 }
@@ -37,30 +32,144 @@ func showJob(w io.Writer, r *wire.GetJobResponse) error {
 	}
 	plan, err := g.Plan()
 	if err != nil {
-		return err
+		return fmt.Errorf("plan the graph of job %s: %w", r.Summary.Id, err)
 	}
+	jobHead(w, r)
+	fmt.Fprintln(w)
+	drawGraph(w, &g, plan, r.Subtasks)
+	if len(r.Subtasks) > 0 {
+		fmt.Fprintln(w)
+		if err := subtaskTable(w, r.Subtasks); err != nil {
+			return err
+		}
+	}
+	printFailures(w, r.Failures)
+	return nil
+}
+
+// jobHead is the job in a few lines: what it is, and what it waits for.
+func jobHead(w io.Writer, r *wire.GetJobResponse) {
 	s := r.Summary
-	fmt.Fprintf(w, "job %s  %s", s.Id, s.Status)
+	fmt.Fprintf(w, "job %s  %s\n", s.Id, s.Status)
 	if s.Reason != "" {
-		fmt.Fprintf(w, " (%s)", s.Reason)
+		fmt.Fprintf(w, "reason: %s\n", oneLine(s.Reason))
 	}
-	fmt.Fprintf(w, "  attempt %d  restarts %d  submitted %s\n", s.Attempt, s.Restarts, agoText(s.SubmittedUnixMs))
-	if s.LastCheckpoint > 0 {
-		fmt.Fprintf(w, "last checkpoint %d, %s\n", s.LastCheckpoint, agoText(s.LastCheckpointUnixMs))
-	}
+	fmt.Fprintf(w, "attempt %d, %s, submitted %s, last checkpoint %s\n", s.Attempt, plural(int64(s.Restarts), "restart"), agoText(s.SubmittedUnixMs), lastCheckpoint(s))
+	fmt.Fprintf(w, "artifact %.12s  arguments %s\n", r.ArtifactSha256, dash(strings.Join(r.Args, " ")))
 	if r.SlotsMissing > 0 {
-		fmt.Fprintf(w, "waiting for %d more slots: start another worker, or one with more --slots\n", r.SlotsMissing)
+		fmt.Fprintf(w, "waiting for %s more: start another worker, or one with more --slots\n", plural(int64(r.SlotsMissing), "slot"))
 	}
 	if r.RestartAtUnixMs > 0 {
 		fmt.Fprintf(w, "restarts at %s\n", timeText(r.RestartAtUnixMs))
 	}
-	fmt.Fprintln(w)
-	drawGraph(w, &g, plan, r.Subtasks)
-	fmt.Fprintln(w)
-	if err := subtaskTable(w, r.Subtasks); err != nil {
-		return err
+}
+
+// drawGraph draws the vertices in the order of the data, each with its
+// subtasks' sums, where they run, and what it sends to whom:
+//
+//	[0] read -> parse  x4
+//	 │  in 0/s  out 20,112/s  state 312 B
+//	 │  on w1: 0 1, w2: 2 3
+//	 └─ hash ─▶ [1]
+func drawGraph(w io.Writer, g *dataflow.Graph, plan *dataflow.Plan, subtasks []*wire.SubtaskView) {
+	for _, v := range plan.Vertices {
+		names := make([]string, len(v.Operators))
+		for i, uid := range v.Operators {
+			names[i] = string(uid)
+		}
+		edges := slices.DeleteFunc(slices.Clone(plan.Edges), func(e dataflow.PlanEdge) bool { return e.From != v.ID })
+		rail := "│"
+		if len(edges) == 0 {
+			rail = " "
+		}
+		fmt.Fprintf(w, "[%d] %s  x%d\n", v.ID, strings.Join(names, " -> "), v.Parallelism)
+		mine := slices.DeleteFunc(slices.Clone(subtasks), func(s *wire.SubtaskView) bool { return int(s.Subtask.GetVertex()) != v.ID })
+		for _, line := range vertexLines(mine) {
+			fmt.Fprintf(w, " %s  %s\n", rail, line)
+		}
+		drawEdges(w, g, edges)
 	}
-	for i, f := range r.Failures {
+}
+
+// vertexLines are the rates and the state of a vertex, and where it runs.
+func vertexLines(subtasks []*wire.SubtaskView) []string {
+	if len(subtasks) == 0 {
+		return []string{"not running"}
+	}
+	var in, out float64
+	var state int64
+	told := false
+	places := map[string][]string{}
+	var workers []string
+	for _, s := range subtasks {
+		told = told || s.Stats != nil
+		in, out, state = in+s.Stats.GetRecordsInPerSecond(), out+s.Stats.GetRecordsOutPerSecond(), state+s.Stats.GetStateBytes()
+		if places[s.Worker] == nil {
+			workers = append(workers, s.Worker)
+		}
+		places[s.Worker] = append(places[s.Worker], fmt.Sprint(s.Subtask.GetIndex()))
+	}
+	slices.Sort(workers)
+	for i, name := range workers {
+		workers[i] = name + ": " + strings.Join(places[name], " ")
+	}
+	where := "on " + strings.Join(workers, ", ")
+	if !told { // a second has not passed yet
+		return []string{where}
+	}
+	return []string{fmt.Sprintf("in %s  out %s  state %s", rateText(in), rateText(out), bytesText(state)), where}
+}
+
+func drawEdges(w io.Writer, g *dataflow.Graph, edges []dataflow.PlanEdge) {
+	for i, e := range edges {
+		corner := "├"
+		if i == len(edges)-1 {
+			corner = "└"
+		}
+		side := ""
+		if n := g.Edges[e.Edge].Output; n > 0 {
+			side = fmt.Sprintf("side output %d, ", n)
+		}
+		fmt.Fprintf(w, " %s─ %s%s ─▶ [%d]\n", corner, side, e.Partitioning, e.To)
+	}
+}
+
+func subtaskTable(w io.Writer, subtasks []*wire.SubtaskView) error {
+	var rows [][]string
+	for _, s := range subtasks {
+		row := []string{fmt.Sprintf("%d/%d", s.Subtask.GetVertex(), s.Subtask.GetIndex()), dash(s.Worker), dash(s.State)}
+		rows = append(rows, append(append(row, statsCells(s.Stats)...), dash(s.Process)))
+	}
+	return table(w, "SUBTASK WORKER STATE >IN >OUT >RECORDS-IN >RECORDS-OUT >STATE-SIZE >BUSY >BACKPRESSURE >BAD-ROWS WATERMARK PROCESS", rows)
+}
+
+// statsCells are dashes for a subtask that has not told anything yet.
+func statsCells(s *wire.SubtaskStats) []string {
+	if s == nil {
+		return strings.Fields("- - - - - - - - -")
+	}
+	percent := func(share float64) string { return fmt.Sprintf("%.0f%%", 100*share) }
+	return []string{
+		rateText(s.RecordsInPerSecond), rateText(s.RecordsOutPerSecond), countText(s.RecordsIn), countText(s.RecordsOut),
+		bytesText(s.StateBytes), percent(s.Busy), percent(s.Backpressured), countText(s.BadRecords), watermarkText(s.WatermarkMs),
+	}
+}
+
+// watermarkText is event time in UTC; the beginning of time is a dash.
+func watermarkText(ms int64) string {
+	if ms == math.MaxInt64 {
+		return "end of data"
+	}
+	t := time.UnixMilli(ms).UTC()
+	if ms == 0 || t.Year() < 1 || t.Year() > 9999 {
+		return "-"
+	}
+	return t.Format("2006-01-02T15:04:05Z")
+}
+
+// printFailures lists a job's failures, the newest with its stack.
+func printFailures(w io.Writer, failures []*wire.Failure) {
+	for i, f := range failures {
 		if i == 0 {
 			fmt.Fprintln(w, "\nfailures, newest first")
 		}
@@ -69,58 +178,4 @@ func showJob(w io.Writer, r *wire.GetJobResponse) error {
 			fmt.Fprintln(w, "    "+strings.ReplaceAll(strings.TrimSpace(f.Stack), "\n", "\n    "))
 		}
 	}
-	return nil
-}
-
-// drawGraph draws the vertices in order, each with what it sends where:
-//
-//	[0] read -> parse  x2   20,112 records/s in  0 B state
-//	     └─hash──▶ [1]
-func drawGraph(w io.Writer, g *dataflow.Graph, plan *dataflow.Plan, subtasks []*wire.SubtaskView) {
-	for _, v := range plan.Vertices {
-		names := make([]string, len(v.Operators))
-		for i, uid := range v.Operators {
-			names[i] = string(uid)
-		}
-		var in, out, state int64
-		for _, s := range subtasks {
-			if int(s.Subtask.GetVertex()) == v.ID && s.Stats != nil {
-				in, out, state = in+s.Stats.RecordsIn, out+s.Stats.RecordsOut, state+s.Stats.StateBytes
-			}
-		}
-		fmt.Fprintf(w, "[%d] %s  x%d   records in %s  out %s  state %s\n", v.ID, strings.Join(names, " -> "), v.Parallelism, countText(in), countText(out), bytesText(state))
-		for _, e := range plan.Edges {
-			if e.From == v.ID {
-				side := ""
-				if n := g.Edges[e.Edge].Output; n > 0 {
-					side = fmt.Sprintf(" (side output %d)", n)
-				}
-				fmt.Fprintf(w, "     └─%s──▶ [%d]%s\n", e.Partitioning, e.To, side)
-			}
-		}
-	}
-}
-
-func subtaskTable(w io.Writer, subtasks []*wire.SubtaskView) error {
-	var rows [][]string
-	for _, s := range subtasks {
-		st := s.Stats
-		if st == nil {
-			st = &wire.SubtaskStats{}
-		}
-		rows = append(rows, []string{
-			fmt.Sprintf("%d/%d", s.Subtask.GetVertex(), s.Subtask.GetIndex()), dash(s.Worker), dash(s.State), countText(st.RecordsIn), countText(st.RecordsOut),
-			bytesText(st.StateBytes), watermarkText(st.WatermarkMs), fmt.Sprintf("%.0f%%", 100*st.Busy), fmt.Sprintf("%.0f%%", 100*st.Backpressured), fmt.Sprint(st.BadRecords), dash(s.Process),
-		})
-	}
-	return table(w, "SUBTASK WORKER STATE RECORDS-IN RECORDS-OUT STATE-SIZE WATERMARK BUSY BACKPRESSURE BAD-ROWS PROCESS", rows)
-}
-
-// watermarkText is event time in UTC; the ends of time are a dash.
-func watermarkText(ms int64) string {
-	t := time.UnixMilli(ms).UTC()
-	if ms == 0 || t.Year() < 1900 || t.Year() > 9999 {
-		return "-"
-	}
-	return t.Format("2006-01-02T15:04:05Z")
 }

@@ -14,37 +14,40 @@ import (
 	"github.com/cairnstream/cairn/internal/procs"
 )
 
-// Binaries are the programs of a build.
-type Binaries struct{ Controller, Worker, Cairn, Flights string }
+// Binaries are the programs of a build: the daemons, an example, and the test
+// jobs of this package.
+type Binaries struct{ Controller, Worker, Cairn, Flights, Counter, Rows, Cycle string }
 
 // Build compiles all binaries from the module that contains the working
 // directory into dir, as the README says: static, without a C compiler.
 func Build(ctx context.Context, dir string) (Binaries, error) {
 	const module = "github.com/cairnstream/cairn/"
-	b := Binaries{filepath.Join(dir, "controller"), filepath.Join(dir, "worker"), filepath.Join(dir, "cairn"), filepath.Join(dir, "flights")}
-	for path, pkg := range map[string]string{b.Controller: "cmd/controller", b.Worker: "cmd/worker", b.Cairn: "cmd/cairn", b.Flights: "examples/flights"} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", path, module+pkg)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			return Binaries{}, fmt.Errorf("build %s: %w\n%s", pkg, err, text)
-		}
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator),
+		module+"cmd/...", module+"examples/flights", module+"chaos/testjobs/...")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return Binaries{}, fmt.Errorf("build the binaries: %w\n%s", err, text)
 	}
-	return b, nil
+	at := func(name string) string { return filepath.Join(dir, name) }
+	return Binaries{at("controller"), at("worker"), at("cairn"), at("flights"), at("counter"), at("rows"), at("cycle")}, nil
 }
 
-// Cluster is a trio of controllers and some workers on loopback.
+// Size is how many processes a cluster has.
+type Size struct{ Controllers, Workers, Slots int }
+
+// Cluster is some controllers and workers on loopback.
 type Cluster struct {
+	Binaries
 	Dir         string
+	Store       string // the folder that is the bucket
 	Controllers []*procs.Process
 	Workers     []*procs.Process
 	Addresses   []string // of the controllers' API
-
-	cairn string
 }
 
 // NewCluster lays out a cluster below dir; nothing runs yet.
-func NewCluster(b Binaries, dir string, workers, slots int) (*Cluster, error) {
-	ports, err := procs.FreePorts(3)
+func NewCluster(b Binaries, dir string, size Size) (*Cluster, error) {
+	ports, err := procs.FreePorts(size.Controllers)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +55,7 @@ func NewCluster(b Binaries, dir string, workers, slots int) (*Cluster, error) {
 	if err := os.MkdirAll(store, 0o755); err != nil {
 		return nil, err
 	}
-	c := &Cluster{Dir: dir, cairn: b.Cairn}
+	c := &Cluster{Dir: dir, Store: store, Binaries: b}
 	var peers []string
 	for i, p := range ports {
 		c.Addresses = append(c.Addresses, "127.0.0.1:"+strconv.Itoa(p))
@@ -63,10 +66,10 @@ func NewCluster(b Binaries, dir string, workers, slots int) (*Cluster, error) {
 		c.Controllers = append(c.Controllers, c.process(name, b.Controller,
 			"--id", name, "--data-dir", filepath.Join(dir, name), "--peers", strings.Join(peers, ","), "--object-store", "file://"+store))
 	}
-	for i := range workers {
+	for i := range size.Workers {
 		name := fmt.Sprintf("w%d", i+1)
 		c.Workers = append(c.Workers, c.process(name, b.Worker,
-			"--id", name, "--data-dir", filepath.Join(dir, name), "--controllers", strings.Join(c.Addresses, ","), "--slots", strconv.Itoa(slots), "--trace"))
+			"--id", name, "--data-dir", filepath.Join(dir, name), "--controllers", strings.Join(c.Addresses, ","), "--slots", strconv.Itoa(size.Slots), "--trace"))
 	}
 	return c, nil
 }
@@ -113,13 +116,38 @@ func (c *Cluster) Stop() error {
 
 // CLI runs an admin command against the cluster and returns its standard output.
 func (c *Cluster) CLI(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, c.cairn, args...)
-	cmd.Env = append(os.Environ(), "CAIRN_CONTROLLERS="+strings.Join(c.Addresses, ","))
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return string(out), fmt.Errorf("cairn %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
+	o, err := c.Ask(ctx, args...)
+	if err == nil && o.Code != 0 {
+		err = fmt.Errorf("cairn %s: exit status %d: %s", strings.Join(args, " "), o.Code, o.Stderr)
 	}
-	return string(out), nil
+	return o.Stdout, err
+}
+
+// Ask runs an admin command against the cluster, whatever comes of it.
+func (c *Cluster) Ask(ctx context.Context, args ...string) (Outcome, error) {
+	return Exec(ctx, []string{"CAIRN_CONTROLLERS=" + strings.Join(c.Addresses, ",")}, c.Cairn, args...)
+}
+
+// Outcome is what a program that has ended said and returned.
+type Outcome struct {
+	Code           int // exit status
+	Stdout, Stderr string
+}
+
+// Exec runs a program to its end. An error means that it could not be run, or
+// did not end before ctx.
+func Exec(ctx context.Context, env []string, path string, args ...string) (Outcome, error) {
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = append(os.Environ(), env...)
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	o := Outcome{cmd.ProcessState.ExitCode(), stdout.String(), strings.TrimSpace(stderr.String())}
+	if exited := (*exec.ExitError)(nil); errors.As(err, &exited) && ctx.Err() == nil {
+		err = nil
+	}
+	if err != nil {
+		return o, fmt.Errorf("%s %s: %w: %s", filepath.Base(path), strings.Join(args, " "), errors.Join(context.Cause(ctx), err), o.Stderr)
+	}
+	return o, nil
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,7 +25,7 @@ const within = 3 * time.Minute
 func TestTrioLosesNothing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
-	c := startTrio(t, ctx)
+	c := start(t, Size{Controllers: 3, Workers: 2, Slots: 2})
 	job := submitFlights(t, ctx, c, "25s")
 	before := c.waitJob(t, ctx, job, "three checkpoints", func(j view) bool { return j.Job.LastCheckpoint >= 3 })
 
@@ -56,68 +55,9 @@ func TestTrioLosesNothing(t *testing.T) {
 	}
 }
 
-// view is what `cairn job show -o json` prints, as far as the test reads it.
-type view struct {
-	Job struct {
-		Status         string `json:"status"`
-		Reason         string `json:"reason"`
-		Attempt        int    `json:"attempt"`
-		LastCheckpoint int    `json:"last_checkpoint"`
-	} `json:"job"`
-	Subtasks []json.RawMessage `json:"subtasks"`
-}
-
-func startTrio(t *testing.T, ctx context.Context) *Cluster {
-	b, err := Build(ctx, t.TempDir())
-	must(t, err)
-	c, err := NewCluster(b, t.TempDir(), 2, 2)
-	must(t, err)
-	t.Cleanup(func() {
-		if t.Failed() {
-			for _, p := range c.All() {
-				t.Logf("--- %s\n%s", p.Name, p.LastWords(40))
-			}
-		}
-		if err := c.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	must(t, c.Start(c.All()...))
-	return c
-}
-
 func submitFlights(t *testing.T, ctx context.Context, c *Cluster, duration string) string {
-	b := filepath.Join(filepath.Dir(c.cairn), "flights")
-	out, err := c.CLI(ctx, "job", "submit", b, "-o", "json", "--timeout", "60s", "--",
+	return c.submit(t, ctx, c.Flights, "--",
 		"--out", "file://"+filepath.Join(c.Dir, "out"), "--duration", duration, "--parallelism", "4", "--checkpoint-interval", "500ms")
-	must(t, err)
-	var r struct{ Job string }
-	must(t, json.Unmarshal([]byte(out), &r))
-	return r.Job
-}
-
-// waitJob asks again and again until done; a job that failed ends the wait.
-func (c *Cluster) waitJob(t *testing.T, ctx context.Context, job, what string, done func(view) bool) view {
-	t.Helper()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		out, err := c.CLI(ctx, "job", "show", job, "-o", "json", "--timeout", "60s")
-		must(t, err)
-		var v view
-		must(t, json.Unmarshal([]byte(out), &v))
-		if done(v) {
-			return v
-		}
-		if v.Job.Status == "failed" || v.Job.Status == "cancelled" {
-			t.Fatalf("waiting for %s: the job is %s: %s", what, v.Job.Status, v.Job.Reason)
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waiting for %s: %v; the job: %+v", what, ctx.Err(), v.Job)
-		case <-tick.C:
-		}
-	}
 }
 
 // checkHistory: every checkpoint up to the given one has its line.
@@ -160,11 +100,4 @@ func starts(t *testing.T, c *Cluster, after int) int {
 		}
 	}
 	return n
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(fmt.Errorf("scenario: %w", err))
-	}
 }

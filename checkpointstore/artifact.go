@@ -17,7 +17,8 @@ const artifactMode = 0o755
 // PutArtifact stores the executable that r holds under its SHA-256, which must
 // be sha256 (hexadecimal): otherwise it is objectstore.ErrCorrupt and nothing
 // is stored. It is read once to verify it and once to send it; an artifact
-// that is already there is not sent again, and existed is true.
+// that is already there, whole, is not sent again, and existed is true. One that
+// was damaged in the bucket is replaced, which heals every job that needs it.
 func (s *Store) PutArtifact(ctx context.Context, sha256 string, r io.ReadSeeker) (o catalog.Object, existed bool, err error) {
 	o, existed, err = s.putArtifact(ctx, sha256, r)
 	if err != nil {
@@ -39,14 +40,27 @@ func (s *Store) putArtifact(ctx context.Context, sha256 string, r io.ReadSeeker)
 			objectstore.ErrCorrupt, size, sum, sha256)
 	}
 	o := catalog.Object{Key: ArtifactKey(s.cluster, sha256), Size: size, SHA256: sha256}
-	info, err := objectstore.Stat(ctx, s.bucket, o.Key)
-	if err == nil && info.Size == size {
-		return o, true, nil
-	}
-	if err != nil && !errors.Is(err, objectstore.ErrNotFound) {
-		return catalog.Object{}, false, err
+	existed, err := s.holds(ctx, o)
+	if err != nil || existed {
+		return o, existed, err
 	}
 	return o, false, s.bucket.PutFile(ctx, o.Key, r, size)
+}
+
+// holds tells whether the bucket has the object with the right content.
+func (s *Store) holds(ctx context.Context, o catalog.Object) (bool, error) {
+	info, err := objectstore.Stat(ctx, s.bucket, o.Key)
+	if errors.Is(err, objectstore.ErrNotFound) || err == nil && info.Size != o.Size {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	err = objectstore.Check(ctx, s.bucket, o.Key, o.SHA256)
+	if errors.Is(err, objectstore.ErrCorrupt) || errors.Is(err, objectstore.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // HasArtifact tells whether the artifact is in the bucket.

@@ -2,6 +2,9 @@ package checkpointstore
 
 import (
 	"fmt"
+	"path"
+	"strconv"
+	"strings"
 
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/snapshot"
@@ -28,6 +31,14 @@ func MetadataPrefix(cluster string, job dataflow.JobID) string {
 // different bytes to one name.
 func MetadataKey(cluster string, job dataflow.JobID, checkpoint dataflow.CheckpointID, term dataflow.Term, sha256 string) string {
 	return fmt.Sprintf("%s%012d-t%d-%.*s", MetadataPrefix(cluster, job), checkpoint, term, shaInName, sha256)
+}
+
+// MetadataID is the checkpoint of the metadata object with this name; false if
+// it is no such name.
+func MetadataID(key string) (dataflow.CheckpointID, bool) {
+	id, _, ok := strings.Cut(path.Base(key), "-t")
+	n, err := strconv.ParseUint(id, 10, 64)
+	return dataflow.CheckpointID(n), ok && err == nil
 }
 
 // ArtifactKey names a job's executable.

@@ -136,6 +136,29 @@ func TestArtifact(t *testing.T) {
 	}
 }
 
+// TestArtifactHeals damages an artifact in the bucket without changing its
+// size: it is refused when it is fetched, and whole again once it is put again.
+func TestArtifactHeals(t *testing.T) {
+	s, b := setup(t)
+	sum, _, err := objectstore.SHA256(strings.NewReader("program"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "job")
+	if err := b.Put(t.Context(), ArtifactKey("c1", sum), []byte("pr0gram"), objectstore.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.FetchArtifact(t.Context(), sum, path); !errors.Is(err, objectstore.ErrCorrupt) {
+		t.Errorf("fetch of a damaged artifact: %v", err)
+	}
+	if _, existed, err := s.PutArtifact(t.Context(), sum, strings.NewReader("program")); existed || err != nil {
+		t.Errorf("put: existed %v, %v", existed, err)
+	}
+	if err := s.FetchArtifact(t.Context(), sum, path); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestArtifactWithAnotherHash(t *testing.T) {
 	s, b := setup(t)
 	wrong := strings.Repeat("0", 64)

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cairnstream/cairn/controller/ledger"
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/snapshot"
 	"github.com/cairnstream/cairn/wire"
@@ -35,6 +34,7 @@ type agent struct {
 	holdAcks    bool // keep acknowledgements back
 	holdCommits bool // sinks do not get their commits done
 	failFinish  int  // so many FinishCommits fail
+	clings      bool // does not hear that its incarnation's processes must end
 	started     []string
 }
 
@@ -110,18 +110,33 @@ func (a *agent) session(ctx context.Context, l *leader) {
 	a.out = p.up
 	a.mu.Unlock()
 	p.up <- &wire.AgentMessage{Body: &wire.AgentMessage_Hello{Hello: hello}}
-	over := make(chan struct{})
+	over := make(chan error)
 	go func() {
-		defer close(over)
 		err := l.serve(p)
 		cancel()
-		if errors.Is(err, ledger.ErrEndedIncarnation) {
-			a.reincarnate()
-		}
+		over <- err
 	}()
 	a.converse(ctx, p)
 	cancel()
-	<-over
+	if err := <-over; errors.Is(err, errDismissed) {
+		if !a.clings {
+			a.hearOut(p)
+		}
+		a.reincarnate()
+	}
+}
+
+// hearOut takes what the leader said before it ended the session.
+func (a *agent) hearOut(p *pipe) {
+	for {
+		select {
+		case m := <-p.down:
+			a.c.note(a.id, m)
+			a.obey(m)
+		default:
+			return
+		}
+	}
 }
 
 func (a *agent) converse(ctx context.Context, p *pipe) {
@@ -162,11 +177,14 @@ func (a *agent) thaw() {
 	a.frozen = false
 }
 
-// reincarnate is what an agent does whose incarnation was ended: the old
-// processes are reported once more, and the leader says what becomes of them.
+// reincarnate is what an agent does whose incarnation was ended. One that
+// clings to its processes, which no agent should, reports them in its next life.
 func (a *agent) reincarnate() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if !a.clings {
+		clear(a.processes)
+	}
 	a.incarnation = fmt.Sprintf("%s-%d", a.id, starts.Add(1))
 }
 
@@ -216,6 +234,9 @@ func (a *agent) obey(m *wire.LeaderMessage) {
 		if p := a.processes[body.Stop.Job]; p != nil && p.status.Attempt <= body.Stop.Attempt {
 			delete(a.processes, body.Stop.Job)
 		}
+		a.tell(&wire.ProcessStatus{
+			Job: body.Stop.Job, Attempt: body.Stop.Attempt, State: wire.ProcessState_PROCESS_STATE_STOPPED, ProcessGone: true,
+		})
 	case *wire.LeaderMessage_Trigger:
 		a.trigger(body.Trigger)
 	case *wire.LeaderMessage_Outcome:

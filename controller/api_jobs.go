@@ -155,7 +155,7 @@ func (s controlService) CancelJob(ctx context.Context, r *wire.CancelJobRequest)
 	if err != nil {
 		return nil, statusOf(fmt.Errorf("cancel %s: %w", record.ID, err))
 	}
-	l.post(ctx, func() {
+	l.post(context.WithoutCancel(ctx), func() {
 		if j := l.jobs[record.ID]; j != nil {
 			l.drive(j)
 		}
@@ -188,15 +188,15 @@ func (s controlService) RestartJob(ctx context.Context, r *wire.RestartJobReques
 			return nil, statusOf(fmt.Errorf("restart %s: %w", record.ID, err))
 		}
 	}
-	_, err = inLoop(ctx, l, func() (struct{}, error) { l.restartNow(record.ID); return struct{}{}, nil })
+	_, err = inLoop(ctx, l, func() (struct{}, error) { l.restartNow(record.ID, attempt); return struct{}{}, nil })
 	return &wire.RestartJobResponse{Attempt: uint64(attempt) + 1}, statusOf(err)
 }
 
 // restartNow stops what is left of an attempt that Raft has ended, and places
-// the next one without delay.
-func (l *leader) restartNow(id dataflow.JobID) {
+// the next one without delay. The loop may have done so already.
+func (l *leader) restartNow(id dataflow.JobID, attempt dataflow.Attempt) {
 	j := l.jobs[id]
-	if j == nil {
+	if j == nil || j.attempt != attempt {
 		return
 	}
 	l.stopCoordinating(j)

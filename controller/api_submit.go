@@ -40,6 +40,9 @@ func (s controlService) submit(ctx context.Context, r *wire.SubmitJobRequest) (d
 			return "", fmt.Errorf("%w: %w", err, errInvalid)
 		}
 	}
+	if r.Parallelism < 0 {
+		return "", fmt.Errorf("parallelism %d: want at least 1, or 0 for the program's own: %w", r.Parallelism, errInvalid)
+	}
 	over, err := decodeOptions(r.Options)
 	if err != nil {
 		return "", err
@@ -95,7 +98,7 @@ func (l *leader) planArtifact(ctx context.Context, r *wire.SubmitJobRequest) (*d
 	defer cancel()
 	answer, err := l.ask(ctx, func() (*worker, error) { return l.planner(r.Platform) }, func(id string) *wire.LeaderMessage {
 		return &wire.LeaderMessage{Body: &wire.LeaderMessage_Plan{Plan: &wire.Plan{
-			Request: id, ArtifactSha256: r.ArtifactSha256, Args: r.Args,
+			Request: id, ArtifactSha256: r.ArtifactSha256, Args: r.Args, Parallelism: r.Parallelism,
 		}}}
 	})
 	if err != nil {
@@ -112,20 +115,12 @@ func (l *leader) planArtifact(ctx context.Context, r *wire.SubmitJobRequest) (*d
 	return graph, nil
 }
 
-// submission checks the graph with what the request changes of it, and makes
-// the command. All problems are told at once.
+// submission checks the graph with the options that the request gives, and
+// makes the command. All problems are told at once.
 func submission(graph *dataflow.Graph, over dataflow.Options, r *wire.SubmitJobRequest) (*ledger.SubmitJob, error) {
 	name := cmp.Or(r.Name, graph.Name)
 	if err := dataflow.CheckJobName(name); err != nil {
 		return nil, fmt.Errorf("%w: %w", err, errInvalid)
-	}
-	if r.Parallelism < 0 {
-		return nil, fmt.Errorf("parallelism %d: want at least 1, or 0 for the program's own: %w", r.Parallelism, errInvalid)
-	}
-	if r.Parallelism > 0 {
-		for i := range graph.Operators {
-			graph.Operators[i].Parallelism = int(r.Parallelism)
-		}
 	}
 	if err := graph.Validate(); err != nil {
 		return nil, fmt.Errorf("graph of %s: %w: %w", name, err, errInvalid)
@@ -139,7 +134,8 @@ func submission(graph *dataflow.Graph, over dataflow.Options, r *wire.SubmitJobR
 		return nil, fmt.Errorf("encode graph: %w", err)
 	}
 	return &ledger.SubmitJob{
-		Job: newJobID(name), Name: name, Artifact: r.ArtifactSha256, Args: r.Args, Graph: data, Options: options, Platform: r.Platform,
+		Job: newJobID(name), Name: name, Artifact: r.ArtifactSha256, Args: r.Args, Graph: data, Options: options,
+		Platform: r.Platform, Parallelism: int(r.Parallelism),
 	}, nil
 }
 

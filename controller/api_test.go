@@ -256,3 +256,34 @@ func TestAnnounceIsCommittedOnce(t *testing.T) {
 	_, err = wire.NewMembersClient(p.followerConn).Announce(t.Context(), r)
 	wantCode(t, err, codes.Unavailable, "no leader")
 }
+
+// busy is a group that takes up no command for a while, and goes on leading.
+type busy struct {
+	*solo
+	refuse atomic.Int64
+}
+
+func (b *busy) Propose(ctx context.Context, command []byte) (any, error) {
+	if b.refuse.Add(-1) >= 0 {
+		return nil, ha.ErrNotLeader
+	}
+	return b.solo.Propose(ctx, command)
+}
+
+// TestBusyRaftDoesNotLoseACommand: a command that Raft was too busy to take up
+// is proposed again. It used to be dropped, and its job waited for ever.
+func TestBusyRaftDoesNotLoseACommand(t *testing.T) {
+	p := newPair(t)
+	l := p.leader.current.Load()
+	group := &busy{solo: l.replica.(*solo)}
+	group.refuse.Store(3)
+	l = &leader{world: l.world, term: l.term, over: make(chan struct{})}
+	l.replica = group
+	_, err := l.commit(t.Context(), &ledger.EndWorker{Header: l.header(""), Worker: "w1", Incarnation: "i1"})
+	if err != nil || group.refuse.Load() >= 0 {
+		t.Errorf("%v, %d refusals left", err, group.refuse.Load())
+	}
+	if !l.incarnationEnded("w1", "i1") {
+		t.Error("the command was not applied")
+	}
+}

@@ -108,7 +108,7 @@ func deployment(cluster string, record *ledger.Job) (*wire.Deploy, error) {
 		Cluster: cluster, Job: string(record.ID), Attempt: uint64(e.Attempt),
 		ArtifactSha256: record.Artifact, Args: record.Args, Graph: record.Graph, Options: options,
 		RestoreCheckpoint: uint64(e.Restore), RestoreKey: e.Metadata.Key, RestoreSize: e.Metadata.Size, RestoreSha256: e.Metadata.SHA256,
-		CommitsKnown: uint64(record.Committed),
+		CommitsKnown: uint64(record.Committed), Parallelism: int32(record.Parallelism),
 	}
 	for _, p := range e.Placement {
 		d.Placements = append(d.Placements, &wire.Placement{

@@ -109,8 +109,10 @@ func (l *leader) act(j *job, a coordinator.Action) {
 		if record := l.record(j.id); record != nil && !j.proposing {
 			l.fail(j, record, a.Reason, "", time.Now())
 		}
+		j.coordinating = false // it does nothing any more; drive finds out what is to be done
 	case coordinator.FinishJob:
 		cmd := &ledger.FinishJob{Header: l.header(""), Job: j.id, Attempt: j.attempt}
+		j.coordinating = false // as above, should the entry be refused
 		l.proposeFor(j, cmd, "finish job", func(any) { l.jobLog(j).Info("all data processed") })
 	case coordinator.RefuseRequest:
 		l.answerTriggers(j, []string{a.Key}, triggered{err: fmt.Errorf("checkpoint: %s: %w", a.Reason, ledger.ErrNotRunning)})
@@ -177,7 +179,7 @@ func (l *leader) completeCheckpoint(j *job, a coordinator.Complete) {
 	l.beside(func(ctx context.Context) func() {
 		started := time.Now()
 		result, err := l.writeAndCommit(ctx, cmd, meta, begun)
-		if termIsOver(err) {
+		if l.termIsOver(ctx, err) {
 			return nil
 		}
 		return func() {

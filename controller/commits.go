@@ -125,7 +125,7 @@ func (l *leader) finishOn(j *job, record *ledger.Job, w *worker) {
 	l.jobLog(j).Info("finishing commits", "checkpoint", owed.ID, "worker", w.id)
 	w.session.send(l.term, &wire.LeaderMessage{Body: &wire.LeaderMessage_FinishCommits{FinishCommits: &wire.FinishCommits{
 		Job: string(j.id), Attempt: uint64(attemptOf(record)), Checkpoint: uint64(owed.ID),
-		ArtifactSha256: record.Artifact, Args: record.Args,
+		ArtifactSha256: record.Artifact, Args: record.Args, Parallelism: int32(record.Parallelism),
 		MetadataKey: owed.Metadata.Key, MetadataSize: owed.Metadata.Size, MetadataSha256: owed.Metadata.SHA256,
 	}}})
 }

@@ -41,14 +41,14 @@ type Config struct {
 	AssumeExclusive bool
 	// Build is the version that people are shown. Default "devel".
 	Build string
-	// Heartbeat is how often an agent speaks. Default 250 ms. An agent silent
-	// for four of them has lost its session.
+	// Heartbeat is how often an agent and its leader speak to each other.
+	// Default 250 ms. An agent silent for twelve of them has lost its session.
 	Heartbeat time.Duration
 	// WorkerGrace is how long a broken session may take to come back before
-	// its worker is lost. Default 500 ms.
+	// its worker is lost. Default 1 s.
 	WorkerGrace time.Duration
 	// RegisterGrace is how long a new leader waits for agents to report before
-	// it takes the missing ones for lost. Default 2 s.
+	// it takes the missing ones for lost. Default 3 s.
 	RegisterGrace time.Duration
 	// Log takes what happens. Default: nothing is logged.
 	Log *slog.Logger
@@ -62,12 +62,20 @@ type Peer struct {
 }
 
 const (
-	defaultRaftTimeout   = 200 * time.Millisecond // fails over in about 450 ms, and costs no job anything
-	raftTimeoutMin       = 20 * time.Millisecond  // below it pauses of the machine look like deaths
-	defaultHeartbeat     = 250 * time.Millisecond
-	heartbeatsMissed     = 4 // then a connection that only looks alive is given up
-	defaultWorkerGrace   = 500 * time.Millisecond
-	defaultRegisterGrace = 2 * time.Second
+	defaultRaftTimeout = 200 * time.Millisecond // fails over in about 450 ms, and costs no job anything
+	raftTimeoutMin     = 20 * time.Millisecond  // below it pauses of the machine look like deaths
+	defaultHeartbeat   = 250 * time.Millisecond
+	// heartbeatsMissed are 3 s, after which a connection that only looks alive
+	// is given up. A killed agent is noticed at once, by its closed socket;
+	// this is for machines that vanish. One second was too little: an agent on
+	// two cores with six busy processes falls silent for longer.
+	heartbeatsMissed = 12
+	// defaultWorkerGrace costs a recovery next to nothing: the delay before a
+	// restart, 1 s at first, counts from the break and not from its end.
+	defaultWorkerGrace = time.Second
+	// defaultRegisterGrace is longer than an agent takes to give up a leader
+	// that hangs (2 s, which began before the election) and to find the next.
+	defaultRegisterGrace = 3 * time.Second
 )
 
 var controllerID = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)

@@ -30,6 +30,9 @@ var (
 	errNotReady = errors.New("retry")
 	// errNoLeader is returned when no controller leads, as far as this one knows.
 	errNoLeader = errors.New("no leader yet, retry")
+	// errDismissed ends the session of an agent that is to come back as
+	// another incarnation.
+	errDismissed = errors.New("come back as another incarnation")
 	// errLeaderGone is the cause with which a term's end cuts what hangs off it.
 	errLeaderGone = errors.New("this controller no longer leads, retry")
 )
@@ -94,6 +97,20 @@ func hintLeader(leader Peer) error {
 		return s.Err()
 	}
 	return hinted.Err()
+}
+
+// endOfSession is statusOf for the end of an agent's session: it tells an agent
+// that is dismissed to come back as another incarnation.
+func endOfSession(err error) error {
+	if !errors.Is(err, errDismissed) {
+		return statusOf(err)
+	}
+	s := status.New(codes.FailedPrecondition, err.Error())
+	detailed, detailErr := s.WithDetails(protoadapt.MessageV1Of(&wire.IncarnationEnded{}))
+	if detailErr != nil { // an empty message marshals
+		return errors.Join(s.Err(), detailErr)
+	}
+	return detailed.Err()
 }
 
 func noJob(id dataflow.JobID) error {

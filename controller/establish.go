@@ -37,6 +37,21 @@ func (l *leader) takeOver() {
 	}
 	l.settling = l.agenda.after(l.cfg.RegisterGrace, l.settle)
 	l.settleIfComplete()
+	l.agenda.after(sweepEvery, l.sweep)
+}
+
+// sweep takes up what is in the ledger and nobody told the loop of.
+func (l *leader) sweep() {
+	for _, record := range l.records() {
+		j := l.jobs[record.ID]
+		if j == nil && !record.Status.Terminal() {
+			j = l.adoptJob(record)
+		}
+		if j != nil && j.seen != record {
+			l.drive(j)
+		}
+	}
+	l.agenda.after(sweepEvery, l.sweep)
 }
 
 // settleIfComplete ends the registration grace early: every live incarnation
@@ -78,6 +93,9 @@ func (l *leader) adoptJob(record *ledger.Job) *job {
 		j.begin(e)
 		if e.Ended {
 			j.processes = nil
+		}
+		for _, p := range j.processes {
+			p.brokenAt = l.began // until its agent attaches: who never does was lost before
 		}
 	}
 	if record.Status == ledger.Restarting {

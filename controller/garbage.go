@@ -38,6 +38,7 @@ func (l *leader) wakeCollector() {
 // needs no lock with anything else, and a crash only repeats it.
 func (l *leader) collectGarbage(ctx context.Context) error {
 	var looked time.Time
+	next := 0 // job whose strays are looked for
 	for {
 		for _, record := range l.records() {
 			if err := l.collectJob(ctx, record); err != nil && !l.storeFailed(ctx, err) {
@@ -48,6 +49,12 @@ func (l *leader) collectGarbage(ctx context.Context) error {
 			looked = time.Now()
 			if err := l.collectArtifacts(ctx); err != nil && !l.storeFailed(ctx, err) {
 				return context.Cause(ctx)
+			}
+			if records := l.records(); len(records) > 0 {
+				next = (next + 1) % len(records)
+				if err := l.collectStrays(ctx, records[next]); err != nil && !l.storeFailed(ctx, err) {
+					return context.Cause(ctx)
+				}
 			}
 		}
 		timer := time.NewTimer(collectAgain)
@@ -67,7 +74,7 @@ func (l *leader) collectGarbage(ctx context.Context) error {
 
 // storeFailed notes an error and rests; it tells false if the term is over.
 func (l *leader) storeFailed(ctx context.Context, err error) bool {
-	if termIsOver(err) || ctx.Err() != nil {
+	if l.termIsOver(ctx, err) {
 		return false
 	}
 	l.log.Warn("collect garbage", "err", err)

@@ -126,15 +126,6 @@ func (c *cluster) leader(except ...int) (int, *leader) {
 	return index, found
 }
 
-func isClosed(ch <-chan struct{}) bool {
-	select {
-	case <-ch:
-		return true
-	default:
-		return false
-	}
-}
-
 // killLeader crashes the controller that leads and returns its number.
 func (c *cluster) killLeader() int {
 	i, _ := c.leader()

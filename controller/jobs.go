@@ -26,6 +26,7 @@ type job struct {
 	graph    *dataflow.Graph // decoded once
 	plan     *dataflow.Plan
 	previous []scheduler.Placement // of the newest attempt, also when it is over
+	seen     *ledger.Job           // by the latest drive
 
 	// processes are the current attempt's, one for each worker, sorted; none
 	// when no attempt is on.
@@ -126,6 +127,10 @@ func (l *leader) drive(j *job) {
 	if record == nil || j.proposing || l.jobs[j.id] != j {
 		return
 	}
+	j.seen = record
+	if e := record.Execution; e != nil && !e.Ended && e.Attempt != j.attempt {
+		l.takeUp(j, e)
+	}
 	switch {
 	case record.Status.Terminal():
 		l.retire(j)
@@ -174,18 +179,25 @@ func (l *leader) place(j *job, record *ledger.Job) {
 		return
 	}
 	j.slotsMissing = 0
-	start := &ledger.StartAttempt{Header: l.header(""), Job: j.id, After: attemptOf(record)}
+	start := &ledger.StartAttempt{Header: l.header(freshKey()), Job: j.id, After: attemptOf(record)}
 	for _, p := range placed {
 		start.Placement = append(start.Placement, ledger.Placement{Task: p.Task, Worker: p.Worker, Incarnation: p.Incarnation})
 	}
 	l.proposeFor(j, start, "start attempt", func(result any) {
-		j.begin(result.(*ledger.Execution))
-		for _, p := range j.processes {
-			w := l.workers[p.worker]
-			p.heard = w != nil && w.incarnation == p.incarnation
-		}
+		l.takeUp(j, result.(*ledger.Execution))
 		l.jobLog(j).Info("attempt started", "restore", j.restore, "workers", len(j.processes))
 	})
+}
+
+// takeUp makes an attempt that has just started the job's. Its workers know
+// nothing of it yet.
+func (l *leader) takeUp(j *job, e *ledger.Execution) {
+	l.stopCoordinating(j)
+	j.begin(e)
+	for _, p := range j.processes {
+		w := l.workers[p.worker]
+		p.heard = w != nil && w.incarnation == p.incarnation
+	}
 }
 
 func attemptOf(record *ledger.Job) dataflow.Attempt {
@@ -198,6 +210,9 @@ func attemptOf(record *ledger.Job) dataflow.Attempt {
 // retire lets go of a job that has ended, everywhere.
 func (l *leader) retire(j *job) {
 	l.stopEverywhere(j, true, "the job has ended")
+	if j.finisher != nil {
+		j.finisher.send(l.term, stopOrder(j.id, j.attempt, true, "the job has ended"))
+	}
 	l.stopCoordinating(j)
 	l.agenda.cancel(j.restart)
 	l.agenda.cancel(j.retry)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,6 +21,10 @@ const (
 	// proposeAgain is the pause before a proposal of unknown outcome is
 	// repeated: about a round trip, so that a busy group is not made busier.
 	proposeAgain = 20 * time.Millisecond
+	// sweepEvery is how often the loop looks at every job in the ledger. What
+	// an entry changes is acted on at once by who proposed it; but that may be
+	// a call whose client has gone before it knew the outcome.
+	sweepEvery = 2 * time.Second
 )
 
 // leader is one term's work. Its loop is the only goroutine that decides; the
@@ -65,8 +70,12 @@ func newLeader(w world, term uint64) *leader {
 // run leads until ctx, the term's context, ends. Everything that it started
 // has ended when it returns.
 func (l *leader) run(ctx context.Context) error {
+	end := sync.OnceFunc(func() { close(l.over) })
+	defer end()
+	// Sessions and calls leave as soon as the term ends, whatever else there
+	// is to wait for: agents look for the next leader at once.
+	defer context.AfterFunc(ctx, end)()
 	if err := l.establish(ctx); err != nil {
-		close(l.over)
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -81,7 +90,7 @@ func (l *leader) run(ctx context.Context) error {
 	group.Go(func() error { return l.loop(ctx) })
 	group.Go(func() error { return l.collectGarbage(ctx) })
 	err := group.Wait()
-	close(l.over) // sessions and calls see it and leave ...
+	end()
 	l.streams.shut()
 	return err
 }
@@ -127,7 +136,7 @@ func (l *leader) post(ctx context.Context, step func()) bool {
 func (l *leader) propose(cmd ledger.Command, done func(result any, err error)) {
 	l.beside(func(ctx context.Context) func() {
 		result, err := l.commit(ctx, cmd)
-		if termIsOver(err) {
+		if l.termIsOver(ctx, err) {
 			return nil
 		}
 		return func() { done(result, err) }
@@ -136,6 +145,9 @@ func (l *leader) propose(cmd ledger.Command, done func(result any, err error)) {
 
 // commit proposes cmd until its outcome is known, with the same bytes: a
 // command is idempotent by content or by its key. Refusals of Apply are errors.
+//
+// It is the term's end that tells a leader to stop, not ErrNotLeader: Raft also
+// says so of a command that it was too busy to take up, and goes on leading.
 func (l *leader) commit(ctx context.Context, cmd ledger.Command) (any, error) {
 	if err := l.checkVersion(); err != nil {
 		return nil, err
@@ -152,7 +164,9 @@ func (l *leader) commit(ctx context.Context, cmd ledger.Command) (any, error) {
 			return result, nil
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		case !errors.Is(err, ha.ErrUnknown):
+		case isClosed(l.over):
+			return nil, errLeaderGone
+		case !errors.Is(err, ha.ErrUnknown) && !errors.Is(err, ha.ErrNotLeader):
 			return nil, err
 		}
 		if err := pause(ctx, proposeAgain); err != nil {
@@ -161,10 +175,19 @@ func (l *leader) commit(ctx context.Context, cmd ledger.Command) (any, error) {
 	}
 }
 
-// termIsOver tells whether err says that this leader decides no more.
-func termIsOver(err error) bool {
-	return errors.Is(err, ledger.ErrStaleTerm) || errors.Is(err, ha.ErrNotLeader) || errors.Is(err, ha.ErrTermOver) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, errLeaderGone)
+func isClosed(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
+}
+
+// termIsOver tells whether this leader decides no more, so that an outcome
+// needs no answer. Everything else must get one, or somebody waits for ever.
+func (l *leader) termIsOver(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || isClosed(l.over) || errors.Is(err, ledger.ErrStaleTerm)
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -62,7 +62,7 @@ func TestLostWorkerMeansNewAttemptFromNewestCheckpoint(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *cluster) {
 		agents := c.startAgents(3, 1)
 		id := c.submit()
-		record := c.awaitCompleted(id, 2)
+		c.awaitCompleted(id, 2)
 		var lost *agent
 		for _, a := range agents {
 			if a.hosts(id, 1) {
@@ -73,7 +73,7 @@ func TestLostWorkerMeansNewAttemptFromNewestCheckpoint(t *testing.T) {
 		lost.kill()
 		c.await("attempt 2", func() bool { return c.record(id).Execution.Attempt == 2 && c.record(id).Status == ledger.Running })
 		took := time.Since(began)
-		record = c.record(id)
+		record := c.record(id)
 		if record.Execution.Restore < 2 {
 			t.Errorf("restored from %d, want the newest complete one, at least 2", record.Execution.Restore)
 		}
@@ -123,6 +123,7 @@ func TestStaleAttemptChangesNothing(t *testing.T) {
 		zombie.set(func() { zombie.holdAcks = true })
 		c.await("a checkpoint in flight", func() bool { return len(c.record(id).Pending) == 1 })
 		void := c.record(id).Pending[0].ID
+		zombie.set(func() { zombie.clings = true })
 		zombie.freeze()
 		c.await("attempt 2 to run", func() bool { return c.record(id).Execution.Attempt == 2 && c.record(id).Status == ledger.Running })
 		if !zombie.hosts(id, 1) {

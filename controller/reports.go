@@ -12,6 +12,7 @@ import (
 // takeReports takes what an agent says in its Hello: all that runs there. What
 // it does not name does not run there.
 func (l *leader) takeReports(s *session, reports []*wire.ProcessReport) {
+	var told []*job
 	for _, j := range l.jobs {
 		if p := j.process(s.worker, s.incarnation); p != nil {
 			p.heard, p.brokenAt, p.known = true, time.Time{}, 0
@@ -20,8 +21,12 @@ func (l *leader) takeReports(s *session, reports []*wire.ProcessReport) {
 			}
 		}
 	}
+	for _, r := range reports { // first all of them: to drive one job may drive the others
+		if j := l.noteStatus(s, r.GetStatus()); j != nil {
+			told = append(told, j)
+		}
+	}
 	for _, r := range reports {
-		l.takeStatus(s, r.GetStatus())
 		for _, ack := range r.Acks {
 			l.takeAck(s, ack)
 		}
@@ -31,6 +36,9 @@ func (l *leader) takeReports(s *session, reports []*wire.ProcessReport) {
 		for _, done := range r.Commits {
 			l.takeCommitDone(s, done)
 		}
+	}
+	for _, j := range told {
+		l.drive(j)
 	}
 	for _, j := range l.jobs {
 		if p := j.process(s.worker, s.incarnation); p != nil {
@@ -66,11 +74,19 @@ func (l *leader) repeatOrders(j *job, p *process) {
 	}
 }
 
-// takeStatus takes the state of an attempt in one process. What belongs to an
-// attempt that is over is told to stop; nothing else comes of it.
+// takeStatus takes the state of an attempt in one process.
 func (l *leader) takeStatus(s *session, status *wire.ProcessStatus) {
+	if j := l.noteStatus(s, status); j != nil {
+		l.drive(j)
+	}
+}
+
+// noteStatus notes the state of an attempt in one process, and returns the job
+// that may have a next step now. What belongs to an attempt that is over is told
+// to stop; nothing else comes of it.
+func (l *leader) noteStatus(s *session, status *wire.ProcessStatus) *job {
 	if status == nil {
-		return
+		return nil
 	}
 	id, attempt := dataflow.JobID(status.Job), dataflow.Attempt(status.Attempt)
 	j := l.jobs[id]
@@ -78,23 +94,23 @@ func (l *leader) takeStatus(s *session, status *wire.ProcessStatus) {
 		if status.State == wire.ProcessState_PROCESS_STATE_FAILED {
 			l.finisherFailed(j, status.Reason)
 		}
-		return
+		return nil
 	}
 	if j == nil {
 		l.stopStray(s, status, true, "the job does not run")
-		return
+		return nil
 	}
 	p := j.process(s.worker, s.incarnation)
 	if p == nil || attempt != j.attempt {
 		record := l.record(id)
 		l.stopStray(s, status, record == nil || !record.Status.Active(), "the attempt is over")
-		return
+		return nil
 	}
 	p.take(status)
 	if p.endOfData {
 		l.step(j, coordinator.EndOfData{Process: p.nonce()})
 	}
-	l.drive(j)
+	return j
 }
 
 // stopStray ends what runs without an attempt to belong to.
@@ -103,8 +119,8 @@ func (l *leader) stopStray(s *session, status *wire.ProcessStatus, endProcess bo
 	if ended && !endProcess {
 		return
 	}
-	if ended && status.ProcessGone {
-		return
+	if status.State == wire.ProcessState_PROCESS_STATE_STOPPED && status.ProcessGone {
+		return // this is what an agent answers
 	}
 	s.send(l.term, stopOrder(dataflow.JobID(status.Job), dataflow.Attempt(status.Attempt), endProcess, reason))
 }

@@ -116,7 +116,7 @@ func (s sessionService) Attach(stream grpc.BidiStreamingServer[wire.AgentMessage
 		}
 		return hintLeader(known)
 	}
-	return statusOf(l.serve(stream))
+	return endOfSession(l.serve(stream))
 }
 
 // controlService is the API for people and programs. Its unary methods run on

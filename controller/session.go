@@ -56,6 +56,15 @@ func (s *session) send(term dataflow.Term, m *wire.LeaderMessage) {
 	}
 }
 
+// echo answers a heartbeat, so that the agent knows that somebody is here. It is
+// no order and has no number.
+func (s *session) echo(term dataflow.Term) {
+	select {
+	case s.orders <- &wire.LeaderMessage{Term: uint64(term)}:
+	default: // orders wait: they are a sign of life, too
+	}
+}
+
 // serve runs one agent's session under this leader, until either side ends it
 // or the term is over.
 //
@@ -77,7 +86,7 @@ func (l *leader) serve(stream agentStream) error {
 	}
 	err = l.register(ctx, hello)
 	if errors.Is(err, ledger.ErrEndedIncarnation) {
-		err = errors.Join(err, l.dismiss(stream, hello))
+		err = l.dismiss(stream, hello)
 	}
 	if err != nil {
 		return fmt.Errorf("worker %s: %w", hello.Worker, err)
@@ -87,17 +96,18 @@ func (l *leader) serve(stream agentStream) error {
 		orders: make(chan *wire.LeaderMessage, ordersMax), cut: cut,
 	}
 	l.transmit(ctx, stream, s)
-	silence.Reset(l.silenceMax())
+	silence.Stop() // listen counts heartbeats
 	if !l.post(ctx, func() { l.attach(s, hello) }) {
 		return l.ending(ctx)
 	}
 	defer l.post(context.WithoutCancel(ctx), func() { l.detach(s, context.Cause(ctx)) })
-	return l.listen(ctx, s, inbox, silence)
+	return l.listen(ctx, s, inbox)
 }
 
-// dismiss tells an agent whose incarnation has ended to end what it still runs.
-// The session then ends with FAILED_PRECONDITION: the agent may come back, with
-// nothing running, as another incarnation.
+// dismiss tells an agent whose incarnation has ended to end what it still runs,
+// and returns the refusal with which the session ends. After errDismissed the
+// agent comes back, with nothing running, as another incarnation. One whose
+// name another agent has now must not: each would end the other for ever.
 func (l *leader) dismiss(stream agentStream, hello *wire.Hello) error {
 	orders := []*wire.LeaderMessage{l.welcome()}
 	for _, p := range hello.Processes {
@@ -110,20 +120,34 @@ func (l *leader) dismiss(stream agentStream, hello *wire.Hello) error {
 			return fmt.Errorf("dismiss: %w", err)
 		}
 	}
-	return nil
+	if other := l.liveIncarnation(dataflow.WorkerID(hello.Worker)); other != "" {
+		return fmt.Errorf("incarnation %s: %w: incarnation %s, of another agent, took the name: give each agent its own --id",
+			hello.Incarnation, ledger.ErrEndedIncarnation, other)
+	}
+	return fmt.Errorf("incarnation %s: %w: %w", hello.Incarnation, ledger.ErrEndedIncarnation, errDismissed)
 }
 
-// listen passes on what the agent says.
-func (l *leader) listen(ctx context.Context, s *session, inbox <-chan *wire.AgentMessage, silence *time.Timer) error {
-	for {
+// listen passes on what the agent says, and cuts off one that is silent. It
+// counts beats instead of measuring time: when it is this process that stood
+// still, one beat has passed, and the agent's words lie in the inbox.
+func (l *leader) listen(ctx context.Context, s *session, inbox <-chan *wire.AgentMessage) error {
+	beat := time.NewTicker(l.cfg.Heartbeat)
+	defer beat.Stop()
+	for missed := 0; ; {
 		select {
 		case <-ctx.Done():
 			return l.ending(ctx)
 		case <-l.over:
 			return errLeaderGone
+		case <-beat.C:
+			if missed++; missed > heartbeatsMissed {
+				s.cut(errSilent)
+			}
 		case m := <-inbox:
-			silence.Reset(l.silenceMax())
-			if m.GetHeartbeat() == nil && !l.post(ctx, func() { l.heard(s, m) }) {
+			missed = 0
+			if m.GetHeartbeat() != nil {
+				s.echo(l.term)
+			} else if !l.post(ctx, func() { l.heard(s, m) }) {
 				return l.ending(ctx)
 			}
 		}
@@ -143,8 +167,6 @@ func (l *leader) ending(ctx context.Context) error {
 	}
 	return cause
 }
-
-func (l *leader) silenceMax() time.Duration { return heartbeatsMissed * l.cfg.Heartbeat }
 
 func (l *leader) receive(ctx context.Context, stream agentStream, cut context.CancelCauseFunc) <-chan *wire.AgentMessage {
 	inbox := make(chan *wire.AgentMessage) // unbuffered: gRPC's flow control is the bound

@@ -17,9 +17,8 @@ const watchBuffer = 1024
 
 // watchers passes on what the state machine of this controller applies.
 type watchers struct {
-	mu   sync.Mutex
-	all  map[*watcher]bool
-	done bool
+	mu  sync.Mutex
+	all map[*watcher]bool
 }
 
 type watcher struct {

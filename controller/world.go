@@ -77,6 +77,16 @@ func (w *world) incarnationEnded(id dataflow.WorkerID, incarnation dataflow.Inca
 	return ended
 }
 
+// liveIncarnation is the worker's incarnation that Raft takes for living, or "".
+func (w *world) liveIncarnation(id dataflow.WorkerID) (incarnation dataflow.Incarnation) {
+	w.ledger.View(func(s *ledger.State) {
+		if known := s.Workers[id]; known != nil && !known.Ended {
+			incarnation = known.Incarnation
+		}
+	})
+	return incarnation
+}
+
 // checkVersion is I8: nothing is proposed that a member can not apply. This
 // build proposes version 1 only.
 func (w *world) checkVersion() error {

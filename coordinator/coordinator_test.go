@@ -119,9 +119,9 @@ func TestOneAtATimeAndTheWaitingOneBeginsAtOnce(t *testing.T) {
 	w.at(10, tick)
 	w.at(10, Began{1, Periodic}, "trigger 1")
 	w.at(10, Began{1, Periodic}) // twice
-	w.at(20, tick)
-	w.at(33, ackOf(1, "b"))
-	w.at(33, ackOf(1, "b")) // twice
+	w.at(19.9, tick)
+	w.at(33, ackOf(1, "b"), "trigger 1") // for a
+	w.at(33, ackOf(1, "b"))              // twice
 	w.at(34, ackOf(1, "a"), "complete 1 a,b")
 	w.at(34, ackOf(1, "a"))
 	w.at(35, Completed{1}, "begin periodic")
@@ -159,14 +159,30 @@ func TestNoPeriodic(t *testing.T) {
 	w.at(9999, Requested{"k"}, "begin manual k")
 }
 
+// TestLostMessagesAreRepeated: whether it was the trigger or the
+// acknowledgement that was lost, the checkpoint does not wait for its timeout.
+func TestLostMessagesAreRepeated(t *testing.T) {
+	w := begin(t, options())
+	w.at(0, ab)
+	w.at(10, tick, "begin periodic")
+	w.at(11, Began{1, Periodic}, "trigger 1")
+	w.at(12, ackOf(1, "a"))
+	w.next(21)
+	w.at(21, tick, "trigger 1")
+	w.next(31)
+	w.at(31, ackOf(1, "a"), "trigger 1") // says it again
+	w.at(32, ackOf(1, "b"), "complete 1 a,b")
+	w.at(50, tick) // nothing is missing any more
+}
+
 func TestExpiry(t *testing.T) {
 	w := begin(t, options())
 	w.at(0, ab)
 	w.at(10, tick, "begin periodic")
 	w.at(11, Began{1, Periodic}, "trigger 1")
 	w.at(12, ackOf(1, "a"))
+	w.at(70.9, tick, "trigger 1") // again: see TestLostMessagesAreRepeated
 	w.next(71)
-	w.at(70.9, tick)
 	next, actions := w.state.Step(71*time.Second, tick)
 	if a := actions[0].(ProposeAbort); a.Reason != "expired after 1m0s, not acknowledged by [b]" {
 		t.Errorf("reason: %s", a.Reason)
@@ -307,7 +323,7 @@ func TestNewLeaderGoesOn(t *testing.T) {
 	w.at(0.1, ackOf(4, "zombie")) // who takes part is not known yet
 	w.at(0.2, EndOfData{"a"})
 	w.at(0.3, ab, "trigger 4")
-	w.next(60.3) // counted by the new leader's clock
+	w.next(10.3) // counted by the new leader's clock
 	w.at(0.4, ackOf(4, "a"))
 	w.at(0.4, ackOf(4, "b"), "complete 4 a,b")
 	w.at(0.5, Completed{4})

@@ -18,6 +18,11 @@ const (
 	// waits for its repetition, unless the interval is shorter: what fails at
 	// once must not spin.
 	retryPause = time.Second
+	// repeatEvery is how often the processes that have not acknowledged are
+	// told of a checkpoint again. A repeat is harmless, and one that has
+	// acknowledged says so once more: so a message that was lost costs seconds
+	// and not CheckpointTimeout, during which no other checkpoint begins.
+	repeatEvery = 10 * time.Second
 )
 
 // State is the coordination of one attempt's checkpoints under one leader. It
@@ -59,6 +64,7 @@ type inFlight struct {
 	id       dataflow.CheckpointID
 	trigger  Trigger
 	deadline time.Duration
+	repeat   time.Duration // of the trigger
 	acks     []ack
 	phase    phase
 }
@@ -103,6 +109,7 @@ func (s State) Step(now time.Duration, e Event) (State, []Action) {
 	}
 	t.take(e)
 	t.expire()
+	t.repeat()
 	t.propose()
 	return t.State, t.actions
 }
@@ -116,7 +123,7 @@ func (s State) Next() (deadline time.Duration, ok bool) {
 	var times []time.Duration
 	for _, c := range s.inFlight {
 		if s.expires(c) {
-			times = append(times, c.deadline)
+			times = append(times, c.deadline, c.repeat)
 		}
 	}
 	if _, at, ok := s.wish(); ok {

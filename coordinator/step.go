@@ -67,6 +67,7 @@ func (t *step) running(e Running) {
 	for i := range t.inFlight {
 		c := &t.inFlight[i]
 		c.deadline = t.now + t.options.CheckpointTimeout
+		c.repeat = t.now + repeatEvery
 		t.do(SendTrigger{ID: c.id})
 		c.acks = slices.DeleteFunc(slices.Clone(c.acks), func(a ack) bool { return !t.knows(a.process) })
 		t.completeIfAll(c)
@@ -88,7 +89,9 @@ func (t *step) began(e Began) {
 	if t.find(e.ID) != nil {
 		return
 	}
-	t.inFlight = append(t.inFlight, inFlight{id: e.ID, trigger: e.Trigger, deadline: t.now + t.options.CheckpointTimeout})
+	t.inFlight = append(t.inFlight, inFlight{
+		id: e.ID, trigger: e.Trigger, deadline: t.now + t.options.CheckpointTimeout, repeat: t.now + repeatEvery,
+	})
 	t.do(SendTrigger{ID: e.ID})
 }
 
@@ -171,6 +174,16 @@ func (t *step) expire() {
 	for i := 0; i < len(t.inFlight); i++ { // fail may end it all
 		if c := &t.inFlight[i]; t.expires(*c) && t.now >= c.deadline {
 			t.fail(c, fmt.Sprintf("expired after %v, not acknowledged by %s", t.options.CheckpointTimeout, t.missing(*c)))
+		}
+	}
+}
+
+// repeat triggers again what is not acknowledged by all.
+func (t *step) repeat() {
+	for i := range t.inFlight {
+		if c := &t.inFlight[i]; t.expires(*c) && t.now >= c.repeat {
+			c.repeat = t.now + repeatEvery
+			t.do(SendTrigger{ID: c.id})
 		}
 	}
 }

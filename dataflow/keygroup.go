@@ -6,11 +6,11 @@ import "github.com/cespare/xxhash/v2"
 // decides the key group; it must never change, since state is stored by it.
 func KeyHash(key []byte) uint64 { return xxhash.Sum64(key) }
 
-// KeyGroup is the key group of a hash. The high bits choose it (by
-// multiplication, which is exact and has no division), so that the low ones are
-// left for hash tables.
+// KeyGroup is the key group of a hash. The low 32 bits choose it (by
+// multiplication, which is exact and has no division), so that the high ones
+// are left for hash tables.
 func KeyGroup(hash uint64, groups int) int {
-	return int((hash >> 32) * uint64(groups) >> 32)
+	return int((hash & 0xffffffff) * uint64(groups) >> 32)
 }
 
 // GroupRange is the range of key groups, both ends included, that a subtask owns.

@@ -58,8 +58,9 @@ type demo struct {
 	cluster *cluster
 	display *display
 	poll    *poller
-	rows    int64
 	strikes []*Strike
+	started bool // the cluster was ready
+	kept    bool // it outlives this run
 }
 
 // Run runs the demo. The error says why it was not a success; the report has
@@ -73,7 +74,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.JSON {
 		out = cfg.Stderr
 	}
-	d := &demo{cfg: cfg, display: newDisplay(out, time.Now()), poll: &poller{}, rows: flights.Rows}
+	d := &demo{cfg: cfg, display: newDisplay(out, time.Now()), poll: &poller{}}
 	d.note("starting %d controllers and %d workers on this machine", controllers, workers)
 	dir, err := os.MkdirTemp("", "cairn-demo-")
 	if err != nil {
@@ -97,7 +98,7 @@ func Run(ctx context.Context, cfg Config) error {
 // Whatever happens it leaves nothing behind, unless it is told to keep it.
 func (d *demo) run(ctx context.Context, dir string, faults []fault) (report *Report, err error) {
 	defer func() {
-		if !d.cfg.Keep || err != nil && d.cluster == nil {
+		if !d.kept {
 			os.RemoveAll(dir)
 		}
 	}()
@@ -112,6 +113,7 @@ func (d *demo) run(ctx context.Context, dir string, faults []fault) (report *Rep
 	if err := d.cluster.ready(starting); err != nil {
 		return nil, err
 	}
+	d.started = true
 	c, err := d.cluster.client()
 	if err != nil {
 		return nil, err
@@ -122,9 +124,10 @@ func (d *demo) run(ctx context.Context, dir string, faults []fault) (report *Rep
 
 // leave stops the cluster, or lets it go on and says how to reach and stop it.
 func (d *demo) leave(dir string) error {
-	if !d.cfg.Keep {
+	if !d.cfg.Keep || !d.started {
 		return d.cluster.stop()
 	}
+	d.kept = true
 	if err := d.cluster.detach(); err != nil {
 		return err
 	}
@@ -153,7 +156,7 @@ func (d *demo) runJob(ctx context.Context, c *admin.Client, dir string, faults [
 		return nil, err
 	}
 	d.cluster.timeline.update(func(t *timeline) { t.job = job })
-	d.note("job %s: %s flights of January 2001 in about %v", job, countText(d.rows), length.Round(time.Second))
+	d.note("job %s: %s flights of January 2001 in about %v", job, countText(flights.Rows), length.Round(time.Second))
 	outer := ctx
 	ctx, cancel := context.WithTimeoutCause(ctx, length+overtime, fmt.Errorf("the run took longer than %v", length+overtime))
 	defer cancel()

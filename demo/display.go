@@ -167,13 +167,14 @@ func (d *demo) workersLine(t *timeline) string {
 }
 
 func (d *demo) recordsLine() string {
-	done, total, rate := d.progress()
+	eventTime, share, rate := d.progress()
 	const width = 30
-	filled := 0
-	if total > 0 {
-		filled = int(min(done, total) * width / total)
+	filled := int(share * width)
+	day := "-"
+	if !eventTime.IsZero() {
+		day = eventTime.Format("2 January 2006 15:04")
 	}
-	return fmt.Sprintf("%s%s%s%s  %s of %s  %s/s", cyan, strings.Repeat("━", filled), plain, dim+strings.Repeat("━", width-filled)+plain, countText(done), countText(total), countText(rate))
+	return fmt.Sprintf("%s%s%s%s  %s/s, flights of %s", cyan, strings.Repeat("━", filled), plain, dim+strings.Repeat("━", width-filled)+plain, countText(int64(rate)), day)
 }
 
 // checkpointsLine shows the last checkpoints as ticks: one that outlived its

@@ -258,7 +258,7 @@ func (d *demo) afterLeader(ctx context.Context, s *Strike) error {
 	if err != nil {
 		return fmt.Errorf("wait for a new leader: %w", err)
 	}
-	d.note("%s leads in term %d, %d ms after the kill", s.NewLeader, s.NewTerm, *s.FailoverMS)
+	d.note("the new leader %s commits %d ms after the kill", s.NewLeader, *s.FailoverMS)
 	if err := d.cluster.process(s.Target).Start(); err != nil {
 		return err
 	}

@@ -13,15 +13,13 @@ import (
 // eye, and a process tells them once a second.
 const pollEvery = 400 * time.Millisecond
 
-// poller keeps the latest answer to "how is the job": where its subtasks run
-// and how many records it has read.
+// poller keeps the latest answer to "how is the job": where its subtasks run,
+// how fast its sources read and how far event time has come.
 type poller struct {
-	mu     sync.Mutex
-	job    *wire.GetJobResponse
-	read   int64 // records that sources have emitted in this attempt
-	before int64 // in attempts before this one
-	rate   int64 // per second
-	at     time.Time
+	mu        sync.Mutex
+	job       *wire.GetJobResponse
+	rate      float64 // records per second
+	watermark int64   // of the source that is furthest behind, Unix milliseconds; 0 before the first
 }
 
 // run asks until ctx ends. A question without an answer changes nothing: the
@@ -48,26 +46,28 @@ func (p *poller) ask(ctx context.Context, c *admin.Client, job string) {
 		return err
 	})
 	if err == nil {
-		p.take(r, time.Now())
+		p.take(r)
 	}
 }
 
-func (p *poller) take(r *wire.GetJobResponse, now time.Time) {
-	var read int64
-	for _, s := range r.Subtasks {
-		if s.Subtask.GetVertex() == 0 && s.Stats != nil { // the source is declared first
-			read += s.Stats.RecordsOut
-		}
-	}
+// sourceVertex is the job's source: the plan numbers vertices as the job
+// declares them.
+const sourceVertex = 0
+
+func (p *poller) take(r *wire.GetJobResponse) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.job != nil && read > p.read && p.job.Summary.Attempt == r.Summary.Attempt {
-		p.rate = int64(float64(read-p.read) / now.Sub(p.at).Seconds())
-		p.at = now
-	} else if p.at.IsZero() || read < p.read {
-		p.at = now
+	p.job, p.rate = r, 0
+	var behind int64
+	for _, s := range r.Subtasks {
+		if s.Subtask.GetVertex() == sourceVertex && s.Stats != nil {
+			p.rate += s.Stats.RecordsInPerSecond
+			if w := s.Stats.WatermarkMs; behind == 0 || w < behind {
+				behind = w
+			}
+		}
 	}
-	p.job, p.read = r, read
+	p.watermark = max(p.watermark, behind) // a restart goes back a little; the eye need not
 }
 
 // tasksByWorker counts the job's subtasks on each worker.
@@ -95,10 +95,20 @@ func (d *demo) busiestWorker() string {
 	return best
 }
 
-// progress is how many records the sources have read, how many there are, and
-// how many a second.
-func (d *demo) progress() (done, total, rate int64) {
+// progress is how far the replay has come, and how fast records are read.
+func (d *demo) progress() (eventTime time.Time, share, rate float64) {
 	d.poll.mu.Lock()
 	defer d.poll.mu.Unlock()
-	return d.poll.read, d.rows, d.poll.rate
+	if d.poll.watermark <= 0 {
+		return time.Time{}, 0, d.poll.rate
+	}
+	eventTime = time.UnixMilli(min(d.poll.watermark, dataTo.UnixMilli())).UTC()
+	share = float64(eventTime.Sub(dataFrom)) / float64(dataTo.Sub(dataFrom))
+	return eventTime, min(1, max(0, share)), d.poll.rate
 }
+
+// The extract's first and last moment.
+var (
+	dataFrom = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+	dataTo   = time.Date(2001, 2, 1, 0, 0, 0, 0, time.UTC)
+)

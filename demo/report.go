@@ -14,7 +14,7 @@ import (
 // is the worst; what was not measured is null. Durations are milliseconds.
 type Report struct {
 	Verified   bool   `json:"verified"`
-	Records    int64  `json:"records"` // input rows with exactly one right output row
+	Records    int64  `json:"records"` // rows in the committed output, one for each row of input if it is exact
 	Lost       int64  `json:"lost"`
 	Duplicated int64  `json:"duplicated"`
 	Wrong      int64  `json:"wrong"` // altered, or out of order within their key

@@ -13,7 +13,6 @@ import (
 
 	"github.com/cairnstream/cairn/connector"
 	"github.com/cairnstream/cairn/dataflow"
-	"github.com/cairnstream/cairn/snapshot"
 )
 
 // sinkTask is a transactional sink in a subtask here.
@@ -157,6 +156,10 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
+// errNotTransactional is returned for a restore point with transactions of an
+// operator that can not commit them: to go on would lose their output.
+var errNotTransactional = errors.New("the checkpoint has its transactions, and it has no two-phase commit any more")
+
 func finishCommits(ctx context.Context, p *Program, job dataflow.JobID, attempt dataflow.Attempt,
 	open OpenBucket, r *Restore, log *slog.Logger) error {
 	ops := restoredOperators(r)
@@ -173,19 +176,10 @@ func finishCommits(ctx context.Context, p *Program, job dataflow.JobID, attempt 
 			continue
 		}
 		env := connector.Env{Job: job, Attempt: attempt, UID: o.UID, Parallelism: 1, OpenBucket: open, Log: log}
-		if err := commitOne(ctx, p.Operators[o.UID], env, txns); err != nil {
+		sink := committerOf(p.Operators[o.UID])
+		if err := persist(ctx, log, "commit", func() error { return sink.Commit(ctx, env, txns) }); err != nil {
 			return fmt.Errorf("finish commits: sink %q: %w", o.UID, err)
 		}
 	}
 	return nil
-}
-
-var errNotTransactional = errors.New("the checkpoint has its transactions, and it has no two-phase commit any more")
-
-func commitOne(ctx context.Context, op Operator, env connector.Env, txns []snapshot.Transaction) error {
-	c, ok := op.(committing)
-	if !ok || c.committer() == nil {
-		return errNotTransactional
-	}
-	return persist(ctx, env.Log, "commit", func() error { return c.committer().Commit(ctx, env, txns) })
 }

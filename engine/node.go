@@ -144,7 +144,7 @@ func (n *transformNode[In]) open(_ context.Context, o *opening) error {
 	n.init(o)
 	n.log, n.wm = o.log, connector.NoTime
 	if o.restored != nil {
-		n.wm = o.restored.watermark()
+		n.wm = o.restored.watermark(n.op.Subtask, n.op.Parallelism)
 	}
 	n.op.RestoredWatermark = n.wm
 	t, err := n.code.open(n.op)

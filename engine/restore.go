@@ -51,8 +51,12 @@ func checkRestore(p *Program, r *Restore, ops map[dataflow.UID]*restored) error 
 	}
 	var unknown []string
 	for uid, o := range ops {
-		if p.Operators[uid] == nil && o.holdsState() {
+		op := p.Operators[uid]
+		if op == nil && o.holdsState() {
 			unknown = append(unknown, fmt.Sprintf("%q", uid))
+		}
+		if op != nil && committerOf(op) == nil && len(o.transactions(0, 1)) > 0 {
+			return fmt.Errorf("operator %q: %w", uid, errNotTransactional)
 		}
 	}
 	if len(unknown) > 0 {
@@ -93,12 +97,18 @@ func share[E any](all []E, subtask, parallelism int) []E {
 	return mine
 }
 
-// watermark is how far event time had come. All subtasks behind a hash edge had
-// the same, since a barrier follows the watermarks before it on every channel;
-// so it does not matter which of them has a key now.
-func (r *restored) watermark() int64 {
+// watermark is how far event time had come in a subtask: as far as in its own
+// part, if the parallelism is as it was. Otherwise it is the highest of all parts, so
+// that no key falls behind timers that have fired for it. They differ only if
+// channels became idle or active at different moments for different subtasks:
+// else a barrier follows the same watermarks everywhere.
+func (r *restored) watermark(subtask, parallelism int) int64 {
+	parts := r.parts
+	if len(parts) == parallelism {
+		parts = parts[subtask : subtask+1]
+	}
 	wm := connector.NoTime
-	for _, o := range r.parts {
+	for _, o := range parts {
 		for _, item := range o.Lists[watermarkList] {
 			if len(item) == 8 {
 				wm = max(wm, int64(binary.BigEndian.Uint64(item)))

@@ -20,9 +20,14 @@ func (s *sinkOperator[T]) committer() connector.Transactional {
 	return t
 }
 
-// committing is a sinkOperator of any type.
-type committing interface {
-	committer() connector.Transactional
+// committerOf is the two-phase side of an operator's code; nil if it has none.
+func committerOf(op Operator) connector.Transactional {
+	if s, ok := op.(interface {
+		committer() connector.Transactional
+	}); ok {
+		return s.committer()
+	}
+	return nil
 }
 
 // sinkNode writes records to a sink.

@@ -51,7 +51,7 @@ type split[T any] struct {
 	wm     int64
 	due    time.Time // not before
 	turn   uint64    // when it was read last
-	fed    time.Time // when it had a record last
+	empty  time.Time // since when its reads have found nothing; zero if the last found something
 }
 
 // sourceNode reads the splits of one subtask. Of the splits that are due it
@@ -84,9 +84,8 @@ func (n *sourceNode[T]) open(ctx context.Context, o *opening) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
 	for _, s := range states {
-		n.splits = append(n.splits, &split[T]{splitState: s, wm: n.trail(s.High), fed: now})
+		n.splits = append(n.splits, &split[T]{splitState: s, wm: n.trail(s.High)})
 	}
 	return nil
 }
@@ -172,21 +171,31 @@ func (n *sourceNode[T]) readSplit(ctx context.Context, s *split[T], now time.Tim
 	if berr := n.takeBad(s); berr != nil {
 		return berr
 	}
-	if derr := n.deliver(s, now); derr != nil {
+	if derr := n.deliver(s); derr != nil {
 		return derr
 	}
 	if err != nil {
 		return n.endSplit(s)
 	}
-	if len(n.recs.Values) == 0 {
-		s.due = now.Add(max(wait, waitMin))
-	}
+	n.schedule(s, now, wait)
 	n.advance(s)
 	return nil
 }
 
+// schedule notes what a read at now has found, and after nothing when to read again.
+func (n *sourceNode[T]) schedule(s *split[T], now time.Time, wait time.Duration) {
+	if len(n.recs.Values) > 0 {
+		s.empty = time.Time{}
+		return
+	}
+	if s.empty.IsZero() {
+		s.empty = now
+	}
+	s.due = now.Add(max(wait, waitMin))
+}
+
 // deliver emits what was read.
-func (n *sourceNode[T]) deliver(s *split[T], now time.Time) error {
+func (n *sourceNode[T]) deliver(s *split[T]) error {
 	r := &n.recs
 	if len(r.Values) == 0 {
 		return n.flush()
@@ -202,7 +211,6 @@ func (n *sourceNode[T]) deliver(s *split[T], now time.Time) error {
 	for _, t := range r.Times {
 		s.High = max(s.High, t)
 	}
-	s.fed = now
 	n.op.stats.in.Add(int64(len(r.Values)))
 	if err := n.out.pass(&Batch[T]{Values: r.Values, Times: r.Times}); err != nil {
 		return err
@@ -277,8 +285,18 @@ func (n *sourceNode[T]) progress(now time.Time) error {
 	return n.watermark(lowest)
 }
 
+// isIdle tells whether a split is known to have had nothing for IdleAfter: from
+// the first read that found nothing until the next read is due. A split that
+// was not read for long, because the subtask stood still, is not idle.
 func (n *sourceNode[T]) isIdle(s *split[T], now time.Time) bool {
-	return n.code.opts.IdleAfter > 0 && now.Sub(s.fed) >= n.code.opts.IdleAfter
+	if n.code.opts.IdleAfter <= 0 || s.empty.IsZero() {
+		return false
+	}
+	known := now
+	if s.due.Before(now) {
+		known = s.due
+	}
+	return known.Sub(s.empty) >= n.code.opts.IdleAfter
 }
 
 func (n *sourceNode[T]) idle() bool {

@@ -83,7 +83,8 @@ func checkIdentity(dir string, ours identity) error {
 		return fmt.Errorf("%w: %s: %w", ErrCorrupt, path, err)
 	}
 	if theirs != ours {
-		return fmt.Errorf("%w: %s is of %v; this is %v", ErrForeignCluster, dir, theirs, ours)
+		return fmt.Errorf("%w: %s is of %v; this is %v: start it with the id and the peers that it was made with, or with an empty data directory",
+			ErrForeignCluster, dir, theirs, ours)
 	}
 	return nil
 }

@@ -34,8 +34,6 @@ type machine struct {
 	keys []string
 }
 
-func newMachine(int) ha.StateMachine { return &machine{} }
-
 func (m *machine) Apply(e ha.Entry) (any, error) {
 	var c command
 	if err := json.Unmarshal(e.Data, &c); err != nil {

@@ -79,6 +79,20 @@ func fetch(ctx context.Context, b Bucket, key, sum, path string, mode os.FileMod
 	return os.Rename(tmp.Name(), path)
 }
 
+// Check reads the whole object and returns ErrCorrupt if its SHA-256
+// (hexadecimal) is another.
+func Check(ctx context.Context, b Bucket, key, sha256 string) error {
+	r, err := b.Reader(ctx, key)
+	if err != nil {
+		return fmt.Errorf("check %s: %w", key, err)
+	}
+	defer r.Close() // only read from: Close has nothing to lose
+	if err := copyVerified(io.Discard, r, sha256); err != nil {
+		return fmt.Errorf("check %s: %w", key, err)
+	}
+	return nil
+}
+
 // copyVerified copies r to w and returns ErrCorrupt if its SHA-256 is not sum.
 func copyVerified(w io.Writer, r io.Reader, sum string) error {
 	h := sha256.New()

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cairnstream/cairn/connector"
@@ -68,4 +69,37 @@ func TestFinishCommits(t *testing.T) {
 			t.Fatalf("%d records are visible, want 2", n)
 		}
 	}
+}
+
+// TestStallIsNotIdleness: a subtask that stands still for long, because
+// downstream does or another process restores slowly, has not read its splits. They are not
+// idle, and the first to be read again must not make the others' records late.
+func TestStallIsNotIdleness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &enginetest.Source[event]{Chunk: 20, Slices: make([][]event, 3)}
+		for at := range int64(300) {
+			src.Slices[at%3] = append(src.Slices[at%3], event{"a", at})
+		}
+		results, lates := enginetest.NewSink[stream.WindowResult[string, int]](), enginetest.NewSink[event]()
+		runOnce(t, func(p *stream.Pipeline) {
+			s := stream.From(p, "in", src, stream.UID("in"), stream.TimestampsMillis(eventTime), stream.Monotonic(), stream.IdleAfter(time.Second))
+			s = stream.Map(s, "stall", func(e event) event {
+				if e.T%50 == 0 {
+					time.Sleep(5 * time.Second) // of virtual time
+				}
+				return e
+			})
+			var late stream.Stream[event]
+			w := stream.Window(stream.KeyBy(s, func(e event) string { return e.Key }), "w", stream.Tumbling(time.Millisecond), count(),
+				stream.UID("w"), stream.LateTo(&late))
+			stream.To(w, "out", results, stream.UID("out"))
+			stream.To(late, "late", lates, stream.UID("late"))
+		})
+		if got := lates.Committed(); len(got) > 0 {
+			t.Errorf("late: %v, want none", got)
+		}
+		if n := len(results.Committed()); n != 300 {
+			t.Errorf("%d windows, want 300", n)
+		}
+	})
 }

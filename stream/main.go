@@ -26,6 +26,12 @@ import (
 // of running. Agents set it to learn a job's graph.
 const EnvPlan = "CAIRN_PLAN_OUT"
 
+// EnvParallelism overrides the parallelism that a program gives its operators
+// with Pipeline.Parallelism, or leaves at the default; operators with the
+// option Parallelism keep theirs. Agents set it to what the job was submitted
+// with (cairn job submit --parallelism). A whole number of at least 1.
+const EnvParallelism = "CAIRN_PARALLELISM"
+
 // Exit statuses of a job's program.
 const (
 	exitFailed = 1
@@ -90,6 +96,8 @@ func report(err error, interrupted bool) int {
 //   - otherwise the job runs here alone. --cairn.dir=DIR is the folder for its
 //     checkpoints (default: below the user's cache folder), --cairn.new forgets
 //     an interrupted run. Both come before the job's own arguments.
+//
+// In each case EnvParallelism has its effect.
 func Run(ctx context.Context, name string, args []string, build Builder) error {
 	if runtime.GOOS == "windows" {
 		return errors.New("cairn does not run on Windows: use Linux or macOS")
@@ -106,6 +114,9 @@ func Run(ctx context.Context, name string, args []string, build Builder) error {
 		}
 	}
 	p := NewPipeline(name)
+	if err := p.override(os.Getenv(EnvParallelism)); err != nil {
+		return err
+	}
 	if err := build(p, args); err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ type sourceSettings struct {
 // with state must have one.
 func UID(uid string) Option { return func(s *settings) { s.uid = uid } }
 
-// Parallelism is the number of subtasks of this operator.
+// Parallelism is the number of subtasks of this operator, whatever a submit says.
 func Parallelism(n int) Option { return func(s *settings) { s.parallelism = n } }
 
 // Timestamps gives the event time of a source's records. Without it they have

@@ -1,9 +1,11 @@
 package stream
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/engine"
@@ -16,6 +18,7 @@ type Pipeline struct {
 	operators   map[dataflow.UID]engine.Operator
 	edges       []engine.Edge
 	parallelism int
+	submitted   int // EnvParallelism: wins over parallelism; 0: not given
 	problems    []error
 }
 
@@ -34,8 +37,21 @@ func NewPipeline(name string) *Pipeline {
 func (p *Pipeline) Options(o dataflow.Options) { p.graph.Options = p.graph.Options.Merge(o) }
 
 // Parallelism is the number of subtasks of operators declared from here on that
-// do not choose. Default 1.
+// do not choose. Default 1. What a submit gives wins over it: see EnvParallelism.
 func (p *Pipeline) Parallelism(n int) { p.parallelism = n }
+
+// override takes EnvParallelism's value; "" changes nothing.
+func (p *Pipeline) override(parallelism string) error {
+	if parallelism == "" {
+		return nil
+	}
+	n, err := strconv.Atoi(parallelism)
+	if err != nil || n < 1 {
+		return fmt.Errorf("%w: %s=%s: want a whole number of at least 1", ErrUsage, EnvParallelism, parallelism)
+	}
+	p.submitted = n
+	return nil
+}
 
 // KeyGroups sets the number of key groups, the unit in which keyed state is
 // spread. It bounds the parallelism and can not be changed once the job has state.
@@ -63,10 +79,7 @@ func (p *Pipeline) add(o dataflow.Operator, s *settings, code engine.Operator) d
 		o.UID = dataflow.UID(fmt.Sprintf("%s-%d", o.Name, len(p.graph.Operators)+1))
 		o.AutoUID = true
 	}
-	o.Parallelism = p.parallelism
-	if s.parallelism != 0 {
-		o.Parallelism = s.parallelism
-	}
+	o.Parallelism = cmp.Or(s.parallelism, p.submitted, p.parallelism)
 	p.graph.Operators = append(p.graph.Operators, o)
 	p.operators[o.UID] = code
 	return o

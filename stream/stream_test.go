@@ -246,6 +246,43 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestSubmittedParallelism: what a submit says wins over the program's general
+// choice, and not over an operator's own.
+func TestSubmittedParallelism(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "plan.json")
+	t.Setenv(stream.EnvPlan, path)
+	t.Setenv(stream.EnvParallelism, "5")
+	build := func(p *stream.Pipeline, _ []string) error {
+		early := stream.From(p, "early", &enginetest.Source[event]{}, stream.UID("early"))
+		p.Parallelism(2)
+		own := stream.Map(stream.Rebalance(early), "own", func(e event) event { return e }, stream.UID("own"), stream.Parallelism(3))
+		stream.To(own, "late", enginetest.NewSink[event](), stream.UID("late"))
+		return nil
+	}
+	if err := stream.Run(t.Context(), "test", nil, build); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g dataflow.Graph
+	if err := json.Unmarshal(data, &g); err != nil {
+		t.Fatal(err)
+	}
+	for uid, want := range map[dataflow.UID]int{"early": 5, "own": 3, "late": 5} {
+		if o, ok := g.Operator(uid); !ok || o.Parallelism != want {
+			t.Errorf("operator %s: %+v, want parallelism %d", uid, o, want)
+		}
+	}
+	for _, wrong := range []string{"0", "-1", "many"} {
+		t.Setenv(stream.EnvParallelism, wrong)
+		if err := stream.Run(t.Context(), "test", nil, build); err == nil || !strings.Contains(err.Error(), "CAIRN_PARALLELISM="+wrong) {
+			t.Errorf("%s: got %v", wrong, err)
+		}
+	}
+}
+
 func TestRunHere(t *testing.T) {
 	sink := enginetest.NewSink[event]()
 	build := func(p *stream.Pipeline, args []string) error {

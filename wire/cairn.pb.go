@@ -186,6 +186,46 @@ func (x *LeaderHint) GetApiAddress() string {
 	return ""
 }
 
+// IncarnationEnded is the detail with which a leader refuses an agent whose
+// incarnation Raft has ended, with FAILED_PRECONDITION. It ends all that it
+// began and comes back as another incarnation. A refusal without this detail
+// leaves it as it is.
+type IncarnationEnded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IncarnationEnded) Reset() {
+	*x = IncarnationEnded{}
+	mi := &file_cairn_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IncarnationEnded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IncarnationEnded) ProtoMessage() {}
+
+func (x *IncarnationEnded) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IncarnationEnded.ProtoReflect.Descriptor instead.
+func (*IncarnationEnded) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{1}
+}
+
 type AgentMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Body:
@@ -206,7 +246,7 @@ type AgentMessage struct {
 
 func (x *AgentMessage) Reset() {
 	*x = AgentMessage{}
-	mi := &file_cairn_proto_msgTypes[1]
+	mi := &file_cairn_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -218,7 +258,7 @@ func (x *AgentMessage) String() string {
 func (*AgentMessage) ProtoMessage() {}
 
 func (x *AgentMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[1]
+	mi := &file_cairn_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -231,7 +271,7 @@ func (x *AgentMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentMessage.ProtoReflect.Descriptor instead.
 func (*AgentMessage) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{1}
+	return file_cairn_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *AgentMessage) GetBody() isAgentMessage_Body {
@@ -399,7 +439,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_cairn_proto_msgTypes[2]
+	mi := &file_cairn_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -411,7 +451,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[2]
+	mi := &file_cairn_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -424,7 +464,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{2}
+	return file_cairn_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Hello) GetWorker() string {
@@ -510,7 +550,7 @@ type ProcessReport struct {
 
 func (x *ProcessReport) Reset() {
 	*x = ProcessReport{}
-	mi := &file_cairn_proto_msgTypes[3]
+	mi := &file_cairn_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -522,7 +562,7 @@ func (x *ProcessReport) String() string {
 func (*ProcessReport) ProtoMessage() {}
 
 func (x *ProcessReport) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[3]
+	mi := &file_cairn_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -535,7 +575,7 @@ func (x *ProcessReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessReport.ProtoReflect.Descriptor instead.
 func (*ProcessReport) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{3}
+	return file_cairn_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ProcessReport) GetStatus() *ProcessStatus {
@@ -575,7 +615,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_cairn_proto_msgTypes[4]
+	mi := &file_cairn_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -587,7 +627,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[4]
+	mi := &file_cairn_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -600,7 +640,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{4}
+	return file_cairn_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Heartbeat) GetSequence() int64 {
@@ -631,7 +671,7 @@ type ProcessStatus struct {
 
 func (x *ProcessStatus) Reset() {
 	*x = ProcessStatus{}
-	mi := &file_cairn_proto_msgTypes[5]
+	mi := &file_cairn_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -643,7 +683,7 @@ func (x *ProcessStatus) String() string {
 func (*ProcessStatus) ProtoMessage() {}
 
 func (x *ProcessStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[5]
+	mi := &file_cairn_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -656,7 +696,7 @@ func (x *ProcessStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessStatus.ProtoReflect.Descriptor instead.
 func (*ProcessStatus) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{5}
+	return file_cairn_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ProcessStatus) GetJob() string {
@@ -753,7 +793,7 @@ type Subtask struct {
 
 func (x *Subtask) Reset() {
 	*x = Subtask{}
-	mi := &file_cairn_proto_msgTypes[6]
+	mi := &file_cairn_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -765,7 +805,7 @@ func (x *Subtask) String() string {
 func (*Subtask) ProtoMessage() {}
 
 func (x *Subtask) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[6]
+	mi := &file_cairn_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -778,7 +818,7 @@ func (x *Subtask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subtask.ProtoReflect.Descriptor instead.
 func (*Subtask) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{6}
+	return file_cairn_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Subtask) GetVertex() int32 {
@@ -808,7 +848,7 @@ type CheckpointAck struct {
 
 func (x *CheckpointAck) Reset() {
 	*x = CheckpointAck{}
-	mi := &file_cairn_proto_msgTypes[7]
+	mi := &file_cairn_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -820,7 +860,7 @@ func (x *CheckpointAck) String() string {
 func (*CheckpointAck) ProtoMessage() {}
 
 func (x *CheckpointAck) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[7]
+	mi := &file_cairn_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -833,7 +873,7 @@ func (x *CheckpointAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointAck.ProtoReflect.Descriptor instead.
 func (*CheckpointAck) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{7}
+	return file_cairn_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CheckpointAck) GetJob() string {
@@ -884,7 +924,7 @@ type CheckpointDecline struct {
 
 func (x *CheckpointDecline) Reset() {
 	*x = CheckpointDecline{}
-	mi := &file_cairn_proto_msgTypes[8]
+	mi := &file_cairn_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -896,7 +936,7 @@ func (x *CheckpointDecline) String() string {
 func (*CheckpointDecline) ProtoMessage() {}
 
 func (x *CheckpointDecline) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[8]
+	mi := &file_cairn_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -909,7 +949,7 @@ func (x *CheckpointDecline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointDecline.ProtoReflect.Descriptor instead.
 func (*CheckpointDecline) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{8}
+	return file_cairn_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CheckpointDecline) GetJob() string {
@@ -961,7 +1001,7 @@ type CommitDone struct {
 
 func (x *CommitDone) Reset() {
 	*x = CommitDone{}
-	mi := &file_cairn_proto_msgTypes[9]
+	mi := &file_cairn_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -973,7 +1013,7 @@ func (x *CommitDone) String() string {
 func (*CommitDone) ProtoMessage() {}
 
 func (x *CommitDone) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[9]
+	mi := &file_cairn_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -986,7 +1026,7 @@ func (x *CommitDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitDone.ProtoReflect.Descriptor instead.
 func (*CommitDone) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{9}
+	return file_cairn_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CommitDone) GetJob() string {
@@ -1028,7 +1068,7 @@ type PlanResult struct {
 
 func (x *PlanResult) Reset() {
 	*x = PlanResult{}
-	mi := &file_cairn_proto_msgTypes[10]
+	mi := &file_cairn_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1040,7 +1080,7 @@ func (x *PlanResult) String() string {
 func (*PlanResult) ProtoMessage() {}
 
 func (x *PlanResult) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[10]
+	mi := &file_cairn_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1053,7 +1093,7 @@ func (x *PlanResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResult.ProtoReflect.Descriptor instead.
 func (*PlanResult) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{10}
+	return file_cairn_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PlanResult) GetRequest() string {
@@ -1088,7 +1128,7 @@ type LogsResult struct {
 
 func (x *LogsResult) Reset() {
 	*x = LogsResult{}
-	mi := &file_cairn_proto_msgTypes[11]
+	mi := &file_cairn_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1100,7 +1140,7 @@ func (x *LogsResult) String() string {
 func (*LogsResult) ProtoMessage() {}
 
 func (x *LogsResult) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[11]
+	mi := &file_cairn_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1113,7 +1153,7 @@ func (x *LogsResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsResult.ProtoReflect.Descriptor instead.
 func (*LogsResult) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{11}
+	return file_cairn_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *LogsResult) GetRequest() string {
@@ -1152,7 +1192,7 @@ type ProcessStats struct {
 
 func (x *ProcessStats) Reset() {
 	*x = ProcessStats{}
-	mi := &file_cairn_proto_msgTypes[12]
+	mi := &file_cairn_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1164,7 +1204,7 @@ func (x *ProcessStats) String() string {
 func (*ProcessStats) ProtoMessage() {}
 
 func (x *ProcessStats) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[12]
+	mi := &file_cairn_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1177,7 +1217,7 @@ func (x *ProcessStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessStats.ProtoReflect.Descriptor instead.
 func (*ProcessStats) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{12}
+	return file_cairn_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ProcessStats) GetJob() string {
@@ -1249,7 +1289,7 @@ type SubtaskStats struct {
 
 func (x *SubtaskStats) Reset() {
 	*x = SubtaskStats{}
-	mi := &file_cairn_proto_msgTypes[13]
+	mi := &file_cairn_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1261,7 +1301,7 @@ func (x *SubtaskStats) String() string {
 func (*SubtaskStats) ProtoMessage() {}
 
 func (x *SubtaskStats) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[13]
+	mi := &file_cairn_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1274,7 +1314,7 @@ func (x *SubtaskStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskStats.ProtoReflect.Descriptor instead.
 func (*SubtaskStats) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{13}
+	return file_cairn_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SubtaskStats) GetSubtask() *Subtask {
@@ -1367,6 +1407,7 @@ type LeaderMessage struct {
 	// lower than the highest it has seen.
 	Term uint64 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
 	// Orders of a session are numbered from 1 without gaps.
+	// The answer to a Heartbeat has no number and no body.
 	Order uint64 `protobuf:"varint,2,opt,name=order,proto3" json:"order,omitempty"`
 	// Types that are valid to be assigned to Body:
 	//
@@ -1387,7 +1428,7 @@ type LeaderMessage struct {
 
 func (x *LeaderMessage) Reset() {
 	*x = LeaderMessage{}
-	mi := &file_cairn_proto_msgTypes[14]
+	mi := &file_cairn_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1440,7 @@ func (x *LeaderMessage) String() string {
 func (*LeaderMessage) ProtoMessage() {}
 
 func (x *LeaderMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[14]
+	mi := &file_cairn_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1453,7 @@ func (x *LeaderMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaderMessage.ProtoReflect.Descriptor instead.
 func (*LeaderMessage) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{14}
+	return file_cairn_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *LeaderMessage) GetTerm() uint64 {
@@ -1602,7 +1643,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_cairn_proto_msgTypes[15]
+	mi := &file_cairn_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1614,7 +1655,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[15]
+	mi := &file_cairn_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1627,7 +1668,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{15}
+	return file_cairn_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Welcome) GetCluster() string {
@@ -1675,13 +1716,14 @@ type Deploy struct {
 	RestoreSize       int64                  `protobuf:"varint,11,opt,name=restore_size,json=restoreSize,proto3" json:"restore_size,omitempty"`
 	RestoreSha256     string                 `protobuf:"bytes,12,opt,name=restore_sha256,json=restoreSha256,proto3" json:"restore_sha256,omitempty"`
 	CommitsKnown      uint64                 `protobuf:"varint,13,opt,name=commits_known,json=commitsKnown,proto3" json:"commits_known,omitempty"` // Raft holds the sinks' commits up to here: a restore does not repeat them
+	Parallelism       int32                  `protobuf:"varint,14,opt,name=parallelism,proto3" json:"parallelism,omitempty"`                       // with which the program builds its graph, as submitted; 0: its own
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Deploy) Reset() {
 	*x = Deploy{}
-	mi := &file_cairn_proto_msgTypes[16]
+	mi := &file_cairn_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +1735,7 @@ func (x *Deploy) String() string {
 func (*Deploy) ProtoMessage() {}
 
 func (x *Deploy) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[16]
+	mi := &file_cairn_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +1748,7 @@ func (x *Deploy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deploy.ProtoReflect.Descriptor instead.
 func (*Deploy) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{16}
+	return file_cairn_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Deploy) GetCluster() string {
@@ -1800,6 +1842,13 @@ func (x *Deploy) GetCommitsKnown() uint64 {
 	return 0
 }
 
+func (x *Deploy) GetParallelism() int32 {
+	if x != nil {
+		return x.Parallelism
+	}
+	return 0
+}
+
 type Placement struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Subtask       *Subtask               `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
@@ -1811,7 +1860,7 @@ type Placement struct {
 
 func (x *Placement) Reset() {
 	*x = Placement{}
-	mi := &file_cairn_proto_msgTypes[17]
+	mi := &file_cairn_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1823,7 +1872,7 @@ func (x *Placement) String() string {
 func (*Placement) ProtoMessage() {}
 
 func (x *Placement) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[17]
+	mi := &file_cairn_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1836,7 +1885,7 @@ func (x *Placement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Placement.ProtoReflect.Descriptor instead.
 func (*Placement) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{17}
+	return file_cairn_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Placement) GetSubtask() *Subtask {
@@ -1872,7 +1921,7 @@ type Start struct {
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_cairn_proto_msgTypes[18]
+	mi := &file_cairn_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1884,7 +1933,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[18]
+	mi := &file_cairn_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1897,7 +1946,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{18}
+	return file_cairn_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Start) GetJob() string {
@@ -1932,7 +1981,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_cairn_proto_msgTypes[19]
+	mi := &file_cairn_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1944,7 +1993,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[19]
+	mi := &file_cairn_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1957,7 +2006,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{19}
+	return file_cairn_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Peer) GetWorker() string {
@@ -1995,7 +2044,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_cairn_proto_msgTypes[20]
+	mi := &file_cairn_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2007,7 +2056,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[20]
+	mi := &file_cairn_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2020,7 +2069,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{20}
+	return file_cairn_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Stop) GetJob() string {
@@ -2063,7 +2112,7 @@ type Trigger struct {
 
 func (x *Trigger) Reset() {
 	*x = Trigger{}
-	mi := &file_cairn_proto_msgTypes[21]
+	mi := &file_cairn_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2075,7 +2124,7 @@ func (x *Trigger) String() string {
 func (*Trigger) ProtoMessage() {}
 
 func (x *Trigger) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[21]
+	mi := &file_cairn_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2088,7 +2137,7 @@ func (x *Trigger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trigger.ProtoReflect.Descriptor instead.
 func (*Trigger) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{21}
+	return file_cairn_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Trigger) GetJob() string {
@@ -2134,7 +2183,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_cairn_proto_msgTypes[22]
+	mi := &file_cairn_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2146,7 +2195,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[22]
+	mi := &file_cairn_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2159,7 +2208,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{22}
+	return file_cairn_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Outcome) GetJob() string {
@@ -2209,7 +2258,7 @@ type CommitsKnown struct {
 
 func (x *CommitsKnown) Reset() {
 	*x = CommitsKnown{}
-	mi := &file_cairn_proto_msgTypes[23]
+	mi := &file_cairn_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2221,7 +2270,7 @@ func (x *CommitsKnown) String() string {
 func (*CommitsKnown) ProtoMessage() {}
 
 func (x *CommitsKnown) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[23]
+	mi := &file_cairn_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2234,7 +2283,7 @@ func (x *CommitsKnown) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitsKnown.ProtoReflect.Descriptor instead.
 func (*CommitsKnown) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{23}
+	return file_cairn_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CommitsKnown) GetJob() string {
@@ -2270,13 +2319,14 @@ type FinishCommits struct {
 	MetadataKey    string                 `protobuf:"bytes,6,opt,name=metadata_key,json=metadataKey,proto3" json:"metadata_key,omitempty"`
 	MetadataSize   int64                  `protobuf:"varint,7,opt,name=metadata_size,json=metadataSize,proto3" json:"metadata_size,omitempty"`
 	MetadataSha256 string                 `protobuf:"bytes,8,opt,name=metadata_sha256,json=metadataSha256,proto3" json:"metadata_sha256,omitempty"`
+	Parallelism    int32                  `protobuf:"varint,9,opt,name=parallelism,proto3" json:"parallelism,omitempty"` // as in Deploy
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *FinishCommits) Reset() {
 	*x = FinishCommits{}
-	mi := &file_cairn_proto_msgTypes[24]
+	mi := &file_cairn_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2288,7 +2338,7 @@ func (x *FinishCommits) String() string {
 func (*FinishCommits) ProtoMessage() {}
 
 func (x *FinishCommits) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[24]
+	mi := &file_cairn_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2301,7 +2351,7 @@ func (x *FinishCommits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishCommits.ProtoReflect.Descriptor instead.
 func (*FinishCommits) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{24}
+	return file_cairn_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *FinishCommits) GetJob() string {
@@ -2360,18 +2410,26 @@ func (x *FinishCommits) GetMetadataSha256() string {
 	return ""
 }
 
+func (x *FinishCommits) GetParallelism() int32 {
+	if x != nil {
+		return x.Parallelism
+	}
+	return 0
+}
+
 type Plan struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Request        string                 `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
 	ArtifactSha256 string                 `protobuf:"bytes,2,opt,name=artifact_sha256,json=artifactSha256,proto3" json:"artifact_sha256,omitempty"`
 	Args           []string               `protobuf:"bytes,3,rep,name=args,proto3" json:"args,omitempty"`
+	Parallelism    int32                  `protobuf:"varint,4,opt,name=parallelism,proto3" json:"parallelism,omitempty"` // as in Deploy
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_cairn_proto_msgTypes[25]
+	mi := &file_cairn_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2383,7 +2441,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[25]
+	mi := &file_cairn_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2396,7 +2454,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{25}
+	return file_cairn_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Plan) GetRequest() string {
@@ -2420,6 +2478,13 @@ func (x *Plan) GetArgs() []string {
 	return nil
 }
 
+func (x *Plan) GetParallelism() int32 {
+	if x != nil {
+		return x.Parallelism
+	}
+	return 0
+}
+
 type Logs struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Request       string                 `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
@@ -2431,7 +2496,7 @@ type Logs struct {
 
 func (x *Logs) Reset() {
 	*x = Logs{}
-	mi := &file_cairn_proto_msgTypes[26]
+	mi := &file_cairn_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2443,7 +2508,7 @@ func (x *Logs) String() string {
 func (*Logs) ProtoMessage() {}
 
 func (x *Logs) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[26]
+	mi := &file_cairn_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2456,7 +2521,7 @@ func (x *Logs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Logs.ProtoReflect.Descriptor instead.
 func (*Logs) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{26}
+	return file_cairn_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Logs) GetRequest() string {
@@ -2497,7 +2562,7 @@ type TaskMessage struct {
 
 func (x *TaskMessage) Reset() {
 	*x = TaskMessage{}
-	mi := &file_cairn_proto_msgTypes[27]
+	mi := &file_cairn_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2509,7 +2574,7 @@ func (x *TaskMessage) String() string {
 func (*TaskMessage) ProtoMessage() {}
 
 func (x *TaskMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[27]
+	mi := &file_cairn_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2522,7 +2587,7 @@ func (x *TaskMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskMessage.ProtoReflect.Descriptor instead.
 func (*TaskMessage) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{27}
+	return file_cairn_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *TaskMessage) GetBody() isTaskMessage_Body {
@@ -2637,7 +2702,7 @@ type TaskHello struct {
 
 func (x *TaskHello) Reset() {
 	*x = TaskHello{}
-	mi := &file_cairn_proto_msgTypes[28]
+	mi := &file_cairn_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2649,7 +2714,7 @@ func (x *TaskHello) String() string {
 func (*TaskHello) ProtoMessage() {}
 
 func (x *TaskHello) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[28]
+	mi := &file_cairn_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2662,7 +2727,7 @@ func (x *TaskHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskHello.ProtoReflect.Descriptor instead.
 func (*TaskHello) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{28}
+	return file_cairn_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *TaskHello) GetJob() string {
@@ -2705,7 +2770,7 @@ type TaskOrder struct {
 
 func (x *TaskOrder) Reset() {
 	*x = TaskOrder{}
-	mi := &file_cairn_proto_msgTypes[29]
+	mi := &file_cairn_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2717,7 +2782,7 @@ func (x *TaskOrder) String() string {
 func (*TaskOrder) ProtoMessage() {}
 
 func (x *TaskOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[29]
+	mi := &file_cairn_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2730,7 +2795,7 @@ func (x *TaskOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskOrder.ProtoReflect.Descriptor instead.
 func (*TaskOrder) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{29}
+	return file_cairn_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *TaskOrder) GetBody() isTaskOrder_Body {
@@ -2878,7 +2943,7 @@ type TaskWelcome struct {
 
 func (x *TaskWelcome) Reset() {
 	*x = TaskWelcome{}
-	mi := &file_cairn_proto_msgTypes[30]
+	mi := &file_cairn_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2890,7 +2955,7 @@ func (x *TaskWelcome) String() string {
 func (*TaskWelcome) ProtoMessage() {}
 
 func (x *TaskWelcome) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[30]
+	mi := &file_cairn_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2903,7 +2968,7 @@ func (x *TaskWelcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskWelcome.ProtoReflect.Descriptor instead.
 func (*TaskWelcome) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{30}
+	return file_cairn_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *TaskWelcome) GetCluster() string {
@@ -2957,7 +3022,7 @@ type Raw struct {
 
 func (x *Raw) Reset() {
 	*x = Raw{}
-	mi := &file_cairn_proto_msgTypes[31]
+	mi := &file_cairn_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2969,7 +3034,7 @@ func (x *Raw) String() string {
 func (*Raw) ProtoMessage() {}
 
 func (x *Raw) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[31]
+	mi := &file_cairn_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2982,7 +3047,7 @@ func (x *Raw) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Raw.ProtoReflect.Descriptor instead.
 func (*Raw) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{31}
+	return file_cairn_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Raw) GetData() []byte {
@@ -3006,7 +3071,7 @@ type AnnounceRequest struct {
 
 func (x *AnnounceRequest) Reset() {
 	*x = AnnounceRequest{}
-	mi := &file_cairn_proto_msgTypes[32]
+	mi := &file_cairn_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3018,7 +3083,7 @@ func (x *AnnounceRequest) String() string {
 func (*AnnounceRequest) ProtoMessage() {}
 
 func (x *AnnounceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[32]
+	mi := &file_cairn_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3031,7 +3096,7 @@ func (x *AnnounceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnounceRequest.ProtoReflect.Descriptor instead.
 func (*AnnounceRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{32}
+	return file_cairn_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AnnounceRequest) GetController() string {
@@ -3084,7 +3149,7 @@ type AnnounceResponse struct {
 
 func (x *AnnounceResponse) Reset() {
 	*x = AnnounceResponse{}
-	mi := &file_cairn_proto_msgTypes[33]
+	mi := &file_cairn_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3096,7 +3161,7 @@ func (x *AnnounceResponse) String() string {
 func (*AnnounceResponse) ProtoMessage() {}
 
 func (x *AnnounceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[33]
+	mi := &file_cairn_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3109,7 +3174,7 @@ func (x *AnnounceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnounceResponse.ProtoReflect.Descriptor instead.
 func (*AnnounceResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{33}
+	return file_cairn_proto_rawDescGZIP(), []int{34}
 }
 
 type ClusterStatusRequest struct {
@@ -3120,7 +3185,7 @@ type ClusterStatusRequest struct {
 
 func (x *ClusterStatusRequest) Reset() {
 	*x = ClusterStatusRequest{}
-	mi := &file_cairn_proto_msgTypes[34]
+	mi := &file_cairn_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3132,7 +3197,7 @@ func (x *ClusterStatusRequest) String() string {
 func (*ClusterStatusRequest) ProtoMessage() {}
 
 func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[34]
+	mi := &file_cairn_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3145,7 +3210,7 @@ func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusRequest.ProtoReflect.Descriptor instead.
 func (*ClusterStatusRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{34}
+	return file_cairn_proto_rawDescGZIP(), []int{35}
 }
 
 type ClusterStatusResponse struct {
@@ -3166,7 +3231,7 @@ type ClusterStatusResponse struct {
 
 func (x *ClusterStatusResponse) Reset() {
 	*x = ClusterStatusResponse{}
-	mi := &file_cairn_proto_msgTypes[35]
+	mi := &file_cairn_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3178,7 +3243,7 @@ func (x *ClusterStatusResponse) String() string {
 func (*ClusterStatusResponse) ProtoMessage() {}
 
 func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[35]
+	mi := &file_cairn_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3191,7 +3256,7 @@ func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusResponse.ProtoReflect.Descriptor instead.
 func (*ClusterStatusResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{35}
+	return file_cairn_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ClusterStatusResponse) GetCluster() string {
@@ -3279,7 +3344,7 @@ type Controller struct {
 
 func (x *Controller) Reset() {
 	*x = Controller{}
-	mi := &file_cairn_proto_msgTypes[36]
+	mi := &file_cairn_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3291,7 +3356,7 @@ func (x *Controller) String() string {
 func (*Controller) ProtoMessage() {}
 
 func (x *Controller) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[36]
+	mi := &file_cairn_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3304,7 +3369,7 @@ func (x *Controller) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Controller.ProtoReflect.Descriptor instead.
 func (*Controller) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{36}
+	return file_cairn_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Controller) GetId() string {
@@ -3364,7 +3429,7 @@ type ListWorkersRequest struct {
 
 func (x *ListWorkersRequest) Reset() {
 	*x = ListWorkersRequest{}
-	mi := &file_cairn_proto_msgTypes[37]
+	mi := &file_cairn_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3376,7 +3441,7 @@ func (x *ListWorkersRequest) String() string {
 func (*ListWorkersRequest) ProtoMessage() {}
 
 func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[37]
+	mi := &file_cairn_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3389,7 +3454,7 @@ func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkersRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{37}
+	return file_cairn_proto_rawDescGZIP(), []int{38}
 }
 
 type ListWorkersResponse struct {
@@ -3401,7 +3466,7 @@ type ListWorkersResponse struct {
 
 func (x *ListWorkersResponse) Reset() {
 	*x = ListWorkersResponse{}
-	mi := &file_cairn_proto_msgTypes[38]
+	mi := &file_cairn_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3413,7 +3478,7 @@ func (x *ListWorkersResponse) String() string {
 func (*ListWorkersResponse) ProtoMessage() {}
 
 func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[38]
+	mi := &file_cairn_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3426,7 +3491,7 @@ func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkersResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{38}
+	return file_cairn_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListWorkersResponse) GetWorkers() []*Worker {
@@ -3454,7 +3519,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_cairn_proto_msgTypes[39]
+	mi := &file_cairn_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3466,7 +3531,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[39]
+	mi := &file_cairn_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3479,7 +3544,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{39}
+	return file_cairn_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Worker) GetId() string {
@@ -3563,7 +3628,7 @@ type ArtifactChunk struct {
 
 func (x *ArtifactChunk) Reset() {
 	*x = ArtifactChunk{}
-	mi := &file_cairn_proto_msgTypes[40]
+	mi := &file_cairn_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3575,7 +3640,7 @@ func (x *ArtifactChunk) String() string {
 func (*ArtifactChunk) ProtoMessage() {}
 
 func (x *ArtifactChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[40]
+	mi := &file_cairn_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3588,7 +3653,7 @@ func (x *ArtifactChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArtifactChunk.ProtoReflect.Descriptor instead.
 func (*ArtifactChunk) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{40}
+	return file_cairn_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ArtifactChunk) GetSha256() string {
@@ -3621,7 +3686,7 @@ type PutArtifactResponse struct {
 
 func (x *PutArtifactResponse) Reset() {
 	*x = PutArtifactResponse{}
-	mi := &file_cairn_proto_msgTypes[41]
+	mi := &file_cairn_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3633,7 +3698,7 @@ func (x *PutArtifactResponse) String() string {
 func (*PutArtifactResponse) ProtoMessage() {}
 
 func (x *PutArtifactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[41]
+	mi := &file_cairn_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3646,7 +3711,7 @@ func (x *PutArtifactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutArtifactResponse.ProtoReflect.Descriptor instead.
 func (*PutArtifactResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{41}
+	return file_cairn_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *PutArtifactResponse) GetExisted() bool {
@@ -3664,14 +3729,14 @@ type SubmitJobRequest struct {
 	Options        []byte                 `protobuf:"bytes,4,opt,name=options,proto3" json:"options,omitempty"`          // dataflow.Options as JSON; given fields win over the program's
 	Key            string                 `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`                  // idempotency key of the client: the same key gives the same job
 	Platform       string                 `protobuf:"bytes,6,opt,name=platform,proto3" json:"platform,omitempty"`        // of the artifact: GOOS/GOARCH
-	Parallelism    int32                  `protobuf:"varint,7,opt,name=parallelism,proto3" json:"parallelism,omitempty"` // 0: the program's own; else for every operator that does not fix it
+	Parallelism    int32                  `protobuf:"varint,7,opt,name=parallelism,proto3" json:"parallelism,omitempty"` // 0: the program's own; else of every operator that does not fix it
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SubmitJobRequest) Reset() {
 	*x = SubmitJobRequest{}
-	mi := &file_cairn_proto_msgTypes[42]
+	mi := &file_cairn_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3683,7 +3748,7 @@ func (x *SubmitJobRequest) String() string {
 func (*SubmitJobRequest) ProtoMessage() {}
 
 func (x *SubmitJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[42]
+	mi := &file_cairn_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3696,7 +3761,7 @@ func (x *SubmitJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJobRequest.ProtoReflect.Descriptor instead.
 func (*SubmitJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{42}
+	return file_cairn_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SubmitJobRequest) GetName() string {
@@ -3757,7 +3822,7 @@ type SubmitJobResponse struct {
 
 func (x *SubmitJobResponse) Reset() {
 	*x = SubmitJobResponse{}
-	mi := &file_cairn_proto_msgTypes[43]
+	mi := &file_cairn_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3769,7 +3834,7 @@ func (x *SubmitJobResponse) String() string {
 func (*SubmitJobResponse) ProtoMessage() {}
 
 func (x *SubmitJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[43]
+	mi := &file_cairn_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3782,7 +3847,7 @@ func (x *SubmitJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJobResponse.ProtoReflect.Descriptor instead.
 func (*SubmitJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{43}
+	return file_cairn_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *SubmitJobResponse) GetJob() string {
@@ -3800,7 +3865,7 @@ type ListJobsRequest struct {
 
 func (x *ListJobsRequest) Reset() {
 	*x = ListJobsRequest{}
-	mi := &file_cairn_proto_msgTypes[44]
+	mi := &file_cairn_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3812,7 +3877,7 @@ func (x *ListJobsRequest) String() string {
 func (*ListJobsRequest) ProtoMessage() {}
 
 func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[44]
+	mi := &file_cairn_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3825,7 +3890,7 @@ func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsRequest.ProtoReflect.Descriptor instead.
 func (*ListJobsRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{44}
+	return file_cairn_proto_rawDescGZIP(), []int{45}
 }
 
 type ListJobsResponse struct {
@@ -3837,7 +3902,7 @@ type ListJobsResponse struct {
 
 func (x *ListJobsResponse) Reset() {
 	*x = ListJobsResponse{}
-	mi := &file_cairn_proto_msgTypes[45]
+	mi := &file_cairn_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3849,7 +3914,7 @@ func (x *ListJobsResponse) String() string {
 func (*ListJobsResponse) ProtoMessage() {}
 
 func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[45]
+	mi := &file_cairn_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3862,7 +3927,7 @@ func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsResponse.ProtoReflect.Descriptor instead.
 func (*ListJobsResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{45}
+	return file_cairn_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListJobsResponse) GetJobs() []*JobSummary {
@@ -3890,7 +3955,7 @@ type JobSummary struct {
 
 func (x *JobSummary) Reset() {
 	*x = JobSummary{}
-	mi := &file_cairn_proto_msgTypes[46]
+	mi := &file_cairn_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3902,7 +3967,7 @@ func (x *JobSummary) String() string {
 func (*JobSummary) ProtoMessage() {}
 
 func (x *JobSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[46]
+	mi := &file_cairn_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3915,7 +3980,7 @@ func (x *JobSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobSummary.ProtoReflect.Descriptor instead.
 func (*JobSummary) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{46}
+	return file_cairn_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *JobSummary) GetId() string {
@@ -3997,7 +4062,7 @@ type GetJobRequest struct {
 
 func (x *GetJobRequest) Reset() {
 	*x = GetJobRequest{}
-	mi := &file_cairn_proto_msgTypes[47]
+	mi := &file_cairn_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4009,7 +4074,7 @@ func (x *GetJobRequest) String() string {
 func (*GetJobRequest) ProtoMessage() {}
 
 func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[47]
+	mi := &file_cairn_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4022,7 +4087,7 @@ func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobRequest.ProtoReflect.Descriptor instead.
 func (*GetJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{47}
+	return file_cairn_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetJobRequest) GetJob() string {
@@ -4051,7 +4116,7 @@ type GetJobResponse struct {
 
 func (x *GetJobResponse) Reset() {
 	*x = GetJobResponse{}
-	mi := &file_cairn_proto_msgTypes[48]
+	mi := &file_cairn_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4063,7 +4128,7 @@ func (x *GetJobResponse) String() string {
 func (*GetJobResponse) ProtoMessage() {}
 
 func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[48]
+	mi := &file_cairn_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4076,7 +4141,7 @@ func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobResponse.ProtoReflect.Descriptor instead.
 func (*GetJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{48}
+	return file_cairn_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetJobResponse) GetSummary() *JobSummary {
@@ -4169,7 +4234,7 @@ type SubtaskView struct {
 
 func (x *SubtaskView) Reset() {
 	*x = SubtaskView{}
-	mi := &file_cairn_proto_msgTypes[49]
+	mi := &file_cairn_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4181,7 +4246,7 @@ func (x *SubtaskView) String() string {
 func (*SubtaskView) ProtoMessage() {}
 
 func (x *SubtaskView) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[49]
+	mi := &file_cairn_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4194,7 +4259,7 @@ func (x *SubtaskView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskView.ProtoReflect.Descriptor instead.
 func (*SubtaskView) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{49}
+	return file_cairn_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SubtaskView) GetSubtask() *Subtask {
@@ -4244,7 +4309,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_cairn_proto_msgTypes[50]
+	mi := &file_cairn_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4256,7 +4321,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[50]
+	mi := &file_cairn_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4269,7 +4334,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{50}
+	return file_cairn_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Failure) GetAtUnixMs() int64 {
@@ -4310,7 +4375,7 @@ type CancelJobRequest struct {
 
 func (x *CancelJobRequest) Reset() {
 	*x = CancelJobRequest{}
-	mi := &file_cairn_proto_msgTypes[51]
+	mi := &file_cairn_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4322,7 +4387,7 @@ func (x *CancelJobRequest) String() string {
 func (*CancelJobRequest) ProtoMessage() {}
 
 func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[51]
+	mi := &file_cairn_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4335,7 +4400,7 @@ func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobRequest.ProtoReflect.Descriptor instead.
 func (*CancelJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{51}
+	return file_cairn_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *CancelJobRequest) GetJob() string {
@@ -4361,7 +4426,7 @@ type CancelJobResponse struct {
 
 func (x *CancelJobResponse) Reset() {
 	*x = CancelJobResponse{}
-	mi := &file_cairn_proto_msgTypes[52]
+	mi := &file_cairn_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4373,7 +4438,7 @@ func (x *CancelJobResponse) String() string {
 func (*CancelJobResponse) ProtoMessage() {}
 
 func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[52]
+	mi := &file_cairn_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4386,7 +4451,7 @@ func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobResponse.ProtoReflect.Descriptor instead.
 func (*CancelJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{52}
+	return file_cairn_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *CancelJobResponse) GetStatus() string {
@@ -4406,7 +4471,7 @@ type RestartJobRequest struct {
 
 func (x *RestartJobRequest) Reset() {
 	*x = RestartJobRequest{}
-	mi := &file_cairn_proto_msgTypes[53]
+	mi := &file_cairn_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4418,7 +4483,7 @@ func (x *RestartJobRequest) String() string {
 func (*RestartJobRequest) ProtoMessage() {}
 
 func (x *RestartJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[53]
+	mi := &file_cairn_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4431,7 +4496,7 @@ func (x *RestartJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartJobRequest.ProtoReflect.Descriptor instead.
 func (*RestartJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{53}
+	return file_cairn_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RestartJobRequest) GetJob() string {
@@ -4457,7 +4522,7 @@ type RestartJobResponse struct {
 
 func (x *RestartJobResponse) Reset() {
 	*x = RestartJobResponse{}
-	mi := &file_cairn_proto_msgTypes[54]
+	mi := &file_cairn_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4469,7 +4534,7 @@ func (x *RestartJobResponse) String() string {
 func (*RestartJobResponse) ProtoMessage() {}
 
 func (x *RestartJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[54]
+	mi := &file_cairn_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4482,7 +4547,7 @@ func (x *RestartJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartJobResponse.ProtoReflect.Descriptor instead.
 func (*RestartJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{54}
+	return file_cairn_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *RestartJobResponse) GetAttempt() uint64 {
@@ -4503,7 +4568,7 @@ type JobLogsRequest struct {
 
 func (x *JobLogsRequest) Reset() {
 	*x = JobLogsRequest{}
-	mi := &file_cairn_proto_msgTypes[55]
+	mi := &file_cairn_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4515,7 +4580,7 @@ func (x *JobLogsRequest) String() string {
 func (*JobLogsRequest) ProtoMessage() {}
 
 func (x *JobLogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[55]
+	mi := &file_cairn_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4528,7 +4593,7 @@ func (x *JobLogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobLogsRequest.ProtoReflect.Descriptor instead.
 func (*JobLogsRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{55}
+	return file_cairn_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *JobLogsRequest) GetJob() string {
@@ -4561,7 +4626,7 @@ type JobLogsResponse struct {
 
 func (x *JobLogsResponse) Reset() {
 	*x = JobLogsResponse{}
-	mi := &file_cairn_proto_msgTypes[56]
+	mi := &file_cairn_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4573,7 +4638,7 @@ func (x *JobLogsResponse) String() string {
 func (*JobLogsResponse) ProtoMessage() {}
 
 func (x *JobLogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[56]
+	mi := &file_cairn_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4586,7 +4651,7 @@ func (x *JobLogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobLogsResponse.ProtoReflect.Descriptor instead.
 func (*JobLogsResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{56}
+	return file_cairn_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *JobLogsResponse) GetLogs() []*WorkerLog {
@@ -4607,7 +4672,7 @@ type WorkerLog struct {
 
 func (x *WorkerLog) Reset() {
 	*x = WorkerLog{}
-	mi := &file_cairn_proto_msgTypes[57]
+	mi := &file_cairn_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4619,7 +4684,7 @@ func (x *WorkerLog) String() string {
 func (*WorkerLog) ProtoMessage() {}
 
 func (x *WorkerLog) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[57]
+	mi := &file_cairn_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4632,7 +4697,7 @@ func (x *WorkerLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerLog.ProtoReflect.Descriptor instead.
 func (*WorkerLog) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{57}
+	return file_cairn_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *WorkerLog) GetWorker() string {
@@ -4665,7 +4730,7 @@ type ListCheckpointsRequest struct {
 
 func (x *ListCheckpointsRequest) Reset() {
 	*x = ListCheckpointsRequest{}
-	mi := &file_cairn_proto_msgTypes[58]
+	mi := &file_cairn_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4677,7 +4742,7 @@ func (x *ListCheckpointsRequest) String() string {
 func (*ListCheckpointsRequest) ProtoMessage() {}
 
 func (x *ListCheckpointsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[58]
+	mi := &file_cairn_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4690,7 +4755,7 @@ func (x *ListCheckpointsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckpointsRequest.ProtoReflect.Descriptor instead.
 func (*ListCheckpointsRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{58}
+	return file_cairn_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ListCheckpointsRequest) GetJob() string {
@@ -4711,7 +4776,7 @@ type ListCheckpointsResponse struct {
 
 func (x *ListCheckpointsResponse) Reset() {
 	*x = ListCheckpointsResponse{}
-	mi := &file_cairn_proto_msgTypes[59]
+	mi := &file_cairn_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4723,7 +4788,7 @@ func (x *ListCheckpointsResponse) String() string {
 func (*ListCheckpointsResponse) ProtoMessage() {}
 
 func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[59]
+	mi := &file_cairn_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4736,7 +4801,7 @@ func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckpointsResponse.ProtoReflect.Descriptor instead.
 func (*ListCheckpointsResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{59}
+	return file_cairn_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ListCheckpointsResponse) GetCheckpoints() []*CheckpointView {
@@ -4791,7 +4856,7 @@ type CheckpointView struct {
 
 func (x *CheckpointView) Reset() {
 	*x = CheckpointView{}
-	mi := &file_cairn_proto_msgTypes[60]
+	mi := &file_cairn_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4803,7 +4868,7 @@ func (x *CheckpointView) String() string {
 func (*CheckpointView) ProtoMessage() {}
 
 func (x *CheckpointView) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[60]
+	mi := &file_cairn_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4816,7 +4881,7 @@ func (x *CheckpointView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointView.ProtoReflect.Descriptor instead.
 func (*CheckpointView) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{60}
+	return file_cairn_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *CheckpointView) GetId() uint64 {
@@ -4983,7 +5048,7 @@ type GetCheckpointRequest struct {
 
 func (x *GetCheckpointRequest) Reset() {
 	*x = GetCheckpointRequest{}
-	mi := &file_cairn_proto_msgTypes[61]
+	mi := &file_cairn_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4995,7 +5060,7 @@ func (x *GetCheckpointRequest) String() string {
 func (*GetCheckpointRequest) ProtoMessage() {}
 
 func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[61]
+	mi := &file_cairn_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5008,7 +5073,7 @@ func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{61}
+	return file_cairn_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *GetCheckpointRequest) GetJob() string {
@@ -5036,7 +5101,7 @@ type GetCheckpointResponse struct {
 
 func (x *GetCheckpointResponse) Reset() {
 	*x = GetCheckpointResponse{}
-	mi := &file_cairn_proto_msgTypes[62]
+	mi := &file_cairn_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5048,7 +5113,7 @@ func (x *GetCheckpointResponse) String() string {
 func (*GetCheckpointResponse) ProtoMessage() {}
 
 func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[62]
+	mi := &file_cairn_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5061,7 +5126,7 @@ func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*GetCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{62}
+	return file_cairn_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *GetCheckpointResponse) GetCheckpoint() *CheckpointView {
@@ -5095,7 +5160,7 @@ type TriggerCheckpointRequest struct {
 
 func (x *TriggerCheckpointRequest) Reset() {
 	*x = TriggerCheckpointRequest{}
-	mi := &file_cairn_proto_msgTypes[63]
+	mi := &file_cairn_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5107,7 +5172,7 @@ func (x *TriggerCheckpointRequest) String() string {
 func (*TriggerCheckpointRequest) ProtoMessage() {}
 
 func (x *TriggerCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[63]
+	mi := &file_cairn_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5120,7 +5185,7 @@ func (x *TriggerCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriggerCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*TriggerCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{63}
+	return file_cairn_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *TriggerCheckpointRequest) GetJob() string {
@@ -5146,7 +5211,7 @@ type TriggerCheckpointResponse struct {
 
 func (x *TriggerCheckpointResponse) Reset() {
 	*x = TriggerCheckpointResponse{}
-	mi := &file_cairn_proto_msgTypes[64]
+	mi := &file_cairn_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5158,7 +5223,7 @@ func (x *TriggerCheckpointResponse) String() string {
 func (*TriggerCheckpointResponse) ProtoMessage() {}
 
 func (x *TriggerCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[64]
+	mi := &file_cairn_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5171,7 +5236,7 @@ func (x *TriggerCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriggerCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*TriggerCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{64}
+	return file_cairn_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *TriggerCheckpointResponse) GetCheckpoint() uint64 {
@@ -5191,7 +5256,7 @@ type DeleteCheckpointRequest struct {
 
 func (x *DeleteCheckpointRequest) Reset() {
 	*x = DeleteCheckpointRequest{}
-	mi := &file_cairn_proto_msgTypes[65]
+	mi := &file_cairn_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5203,7 +5268,7 @@ func (x *DeleteCheckpointRequest) String() string {
 func (*DeleteCheckpointRequest) ProtoMessage() {}
 
 func (x *DeleteCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[65]
+	mi := &file_cairn_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5216,7 +5281,7 @@ func (x *DeleteCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{65}
+	return file_cairn_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *DeleteCheckpointRequest) GetJob() string {
@@ -5241,7 +5306,7 @@ type DeleteCheckpointResponse struct {
 
 func (x *DeleteCheckpointResponse) Reset() {
 	*x = DeleteCheckpointResponse{}
-	mi := &file_cairn_proto_msgTypes[66]
+	mi := &file_cairn_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5253,7 +5318,7 @@ func (x *DeleteCheckpointResponse) String() string {
 func (*DeleteCheckpointResponse) ProtoMessage() {}
 
 func (x *DeleteCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[66]
+	mi := &file_cairn_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5266,7 +5331,7 @@ func (x *DeleteCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*DeleteCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{66}
+	return file_cairn_proto_rawDescGZIP(), []int{67}
 }
 
 type WatchRequest struct {
@@ -5278,7 +5343,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_cairn_proto_msgTypes[67]
+	mi := &file_cairn_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5290,7 +5355,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[67]
+	mi := &file_cairn_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5303,7 +5368,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{67}
+	return file_cairn_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *WatchRequest) GetJob() string {
@@ -5332,7 +5397,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_cairn_proto_msgTypes[68]
+	mi := &file_cairn_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5344,7 +5409,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[68]
+	mi := &file_cairn_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5357,7 +5422,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{68}
+	return file_cairn_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Event) GetIndex() uint64 {
@@ -5439,7 +5504,8 @@ const file_cairn_proto_rawDesc = "" +
 	"LeaderHint\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vapi_address\x18\x02 \x01(\tR\n" +
-	"apiAddress\"\xe8\x03\n" +
+	"apiAddress\"\x12\n" +
+	"\x10IncarnationEnded\"\xe8\x03\n" +
 	"\fAgentMessage\x12'\n" +
 	"\x05hello\x18\x01 \x01(\v2\x0f.cairn.v1.HelloH\x00R\x05hello\x123\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x13.cairn.v1.HeartbeatH\x00R\theartbeat\x121\n" +
@@ -5569,7 +5635,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06leader\x18\x02 \x01(\tR\x06leader\x12!\n" +
 	"\fobject_store\x18\x03 \x01(\tR\vobjectStore\x12!\n" +
-	"\fheartbeat_ms\x18\x04 \x01(\x03R\vheartbeatMs\"\xaf\x03\n" +
+	"\fheartbeat_ms\x18\x04 \x01(\x03R\vheartbeatMs\"\xd1\x03\n" +
 	"\x06Deploy\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\tR\x03job\x12\x18\n" +
@@ -5587,7 +5653,8 @@ const file_cairn_proto_rawDesc = "" +
 	"restoreKey\x12!\n" +
 	"\frestore_size\x18\v \x01(\x03R\vrestoreSize\x12%\n" +
 	"\x0erestore_sha256\x18\f \x01(\tR\rrestoreSha256\x12#\n" +
-	"\rcommits_known\x18\r \x01(\x04R\fcommitsKnown\"r\n" +
+	"\rcommits_known\x18\r \x01(\x04R\fcommitsKnown\x12 \n" +
+	"\vparallelism\x18\x0e \x01(\x05R\vparallelism\"r\n" +
 	"\tPlacement\x12+\n" +
 	"\asubtask\x18\x01 \x01(\v2\x11.cairn.v1.SubtaskR\asubtask\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\tR\x06worker\x12 \n" +
@@ -5627,7 +5694,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\aattempt\x18\x02 \x01(\x04R\aattempt\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x03 \x01(\x04R\n" +
-	"checkpoint\"\x89\x02\n" +
+	"checkpoint\"\xab\x02\n" +
 	"\rFinishCommits\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\x04R\aattempt\x12\x1e\n" +
@@ -5638,11 +5705,13 @@ const file_cairn_proto_rawDesc = "" +
 	"\x04args\x18\x05 \x03(\tR\x04args\x12!\n" +
 	"\fmetadata_key\x18\x06 \x01(\tR\vmetadataKey\x12#\n" +
 	"\rmetadata_size\x18\a \x01(\x03R\fmetadataSize\x12'\n" +
-	"\x0fmetadata_sha256\x18\b \x01(\tR\x0emetadataSha256\"]\n" +
+	"\x0fmetadata_sha256\x18\b \x01(\tR\x0emetadataSha256\x12 \n" +
+	"\vparallelism\x18\t \x01(\x05R\vparallelism\"\x7f\n" +
 	"\x04Plan\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\tR\arequest\x12'\n" +
 	"\x0fartifact_sha256\x18\x02 \x01(\tR\x0eartifactSha256\x12\x12\n" +
-	"\x04args\x18\x03 \x03(\tR\x04args\"O\n" +
+	"\x04args\x18\x03 \x03(\tR\x04args\x12 \n" +
+	"\vparallelism\x18\x04 \x01(\x05R\vparallelism\"O\n" +
 	"\x04Logs\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\tR\arequest\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\tR\x03job\x12\x1b\n" +
@@ -5942,175 +6011,176 @@ func file_cairn_proto_rawDescGZIP() []byte {
 }
 
 var file_cairn_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_cairn_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
+var file_cairn_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_cairn_proto_goTypes = []any{
 	(ProcessState)(0),                 // 0: cairn.v1.ProcessState
 	(OutcomeKind)(0),                  // 1: cairn.v1.OutcomeKind
 	(*LeaderHint)(nil),                // 2: cairn.v1.LeaderHint
-	(*AgentMessage)(nil),              // 3: cairn.v1.AgentMessage
-	(*Hello)(nil),                     // 4: cairn.v1.Hello
-	(*ProcessReport)(nil),             // 5: cairn.v1.ProcessReport
-	(*Heartbeat)(nil),                 // 6: cairn.v1.Heartbeat
-	(*ProcessStatus)(nil),             // 7: cairn.v1.ProcessStatus
-	(*Subtask)(nil),                   // 8: cairn.v1.Subtask
-	(*CheckpointAck)(nil),             // 9: cairn.v1.CheckpointAck
-	(*CheckpointDecline)(nil),         // 10: cairn.v1.CheckpointDecline
-	(*CommitDone)(nil),                // 11: cairn.v1.CommitDone
-	(*PlanResult)(nil),                // 12: cairn.v1.PlanResult
-	(*LogsResult)(nil),                // 13: cairn.v1.LogsResult
-	(*ProcessStats)(nil),              // 14: cairn.v1.ProcessStats
-	(*SubtaskStats)(nil),              // 15: cairn.v1.SubtaskStats
-	(*LeaderMessage)(nil),             // 16: cairn.v1.LeaderMessage
-	(*Welcome)(nil),                   // 17: cairn.v1.Welcome
-	(*Deploy)(nil),                    // 18: cairn.v1.Deploy
-	(*Placement)(nil),                 // 19: cairn.v1.Placement
-	(*Start)(nil),                     // 20: cairn.v1.Start
-	(*Peer)(nil),                      // 21: cairn.v1.Peer
-	(*Stop)(nil),                      // 22: cairn.v1.Stop
-	(*Trigger)(nil),                   // 23: cairn.v1.Trigger
-	(*Outcome)(nil),                   // 24: cairn.v1.Outcome
-	(*CommitsKnown)(nil),              // 25: cairn.v1.CommitsKnown
-	(*FinishCommits)(nil),             // 26: cairn.v1.FinishCommits
-	(*Plan)(nil),                      // 27: cairn.v1.Plan
-	(*Logs)(nil),                      // 28: cairn.v1.Logs
-	(*TaskMessage)(nil),               // 29: cairn.v1.TaskMessage
-	(*TaskHello)(nil),                 // 30: cairn.v1.TaskHello
-	(*TaskOrder)(nil),                 // 31: cairn.v1.TaskOrder
-	(*TaskWelcome)(nil),               // 32: cairn.v1.TaskWelcome
-	(*Raw)(nil),                       // 33: cairn.v1.Raw
-	(*AnnounceRequest)(nil),           // 34: cairn.v1.AnnounceRequest
-	(*AnnounceResponse)(nil),          // 35: cairn.v1.AnnounceResponse
-	(*ClusterStatusRequest)(nil),      // 36: cairn.v1.ClusterStatusRequest
-	(*ClusterStatusResponse)(nil),     // 37: cairn.v1.ClusterStatusResponse
-	(*Controller)(nil),                // 38: cairn.v1.Controller
-	(*ListWorkersRequest)(nil),        // 39: cairn.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),       // 40: cairn.v1.ListWorkersResponse
-	(*Worker)(nil),                    // 41: cairn.v1.Worker
-	(*ArtifactChunk)(nil),             // 42: cairn.v1.ArtifactChunk
-	(*PutArtifactResponse)(nil),       // 43: cairn.v1.PutArtifactResponse
-	(*SubmitJobRequest)(nil),          // 44: cairn.v1.SubmitJobRequest
-	(*SubmitJobResponse)(nil),         // 45: cairn.v1.SubmitJobResponse
-	(*ListJobsRequest)(nil),           // 46: cairn.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),          // 47: cairn.v1.ListJobsResponse
-	(*JobSummary)(nil),                // 48: cairn.v1.JobSummary
-	(*GetJobRequest)(nil),             // 49: cairn.v1.GetJobRequest
-	(*GetJobResponse)(nil),            // 50: cairn.v1.GetJobResponse
-	(*SubtaskView)(nil),               // 51: cairn.v1.SubtaskView
-	(*Failure)(nil),                   // 52: cairn.v1.Failure
-	(*CancelJobRequest)(nil),          // 53: cairn.v1.CancelJobRequest
-	(*CancelJobResponse)(nil),         // 54: cairn.v1.CancelJobResponse
-	(*RestartJobRequest)(nil),         // 55: cairn.v1.RestartJobRequest
-	(*RestartJobResponse)(nil),        // 56: cairn.v1.RestartJobResponse
-	(*JobLogsRequest)(nil),            // 57: cairn.v1.JobLogsRequest
-	(*JobLogsResponse)(nil),           // 58: cairn.v1.JobLogsResponse
-	(*WorkerLog)(nil),                 // 59: cairn.v1.WorkerLog
-	(*ListCheckpointsRequest)(nil),    // 60: cairn.v1.ListCheckpointsRequest
-	(*ListCheckpointsResponse)(nil),   // 61: cairn.v1.ListCheckpointsResponse
-	(*CheckpointView)(nil),            // 62: cairn.v1.CheckpointView
-	(*GetCheckpointRequest)(nil),      // 63: cairn.v1.GetCheckpointRequest
-	(*GetCheckpointResponse)(nil),     // 64: cairn.v1.GetCheckpointResponse
-	(*TriggerCheckpointRequest)(nil),  // 65: cairn.v1.TriggerCheckpointRequest
-	(*TriggerCheckpointResponse)(nil), // 66: cairn.v1.TriggerCheckpointResponse
-	(*DeleteCheckpointRequest)(nil),   // 67: cairn.v1.DeleteCheckpointRequest
-	(*DeleteCheckpointResponse)(nil),  // 68: cairn.v1.DeleteCheckpointResponse
-	(*WatchRequest)(nil),              // 69: cairn.v1.WatchRequest
-	(*Event)(nil),                     // 70: cairn.v1.Event
+	(*IncarnationEnded)(nil),          // 3: cairn.v1.IncarnationEnded
+	(*AgentMessage)(nil),              // 4: cairn.v1.AgentMessage
+	(*Hello)(nil),                     // 5: cairn.v1.Hello
+	(*ProcessReport)(nil),             // 6: cairn.v1.ProcessReport
+	(*Heartbeat)(nil),                 // 7: cairn.v1.Heartbeat
+	(*ProcessStatus)(nil),             // 8: cairn.v1.ProcessStatus
+	(*Subtask)(nil),                   // 9: cairn.v1.Subtask
+	(*CheckpointAck)(nil),             // 10: cairn.v1.CheckpointAck
+	(*CheckpointDecline)(nil),         // 11: cairn.v1.CheckpointDecline
+	(*CommitDone)(nil),                // 12: cairn.v1.CommitDone
+	(*PlanResult)(nil),                // 13: cairn.v1.PlanResult
+	(*LogsResult)(nil),                // 14: cairn.v1.LogsResult
+	(*ProcessStats)(nil),              // 15: cairn.v1.ProcessStats
+	(*SubtaskStats)(nil),              // 16: cairn.v1.SubtaskStats
+	(*LeaderMessage)(nil),             // 17: cairn.v1.LeaderMessage
+	(*Welcome)(nil),                   // 18: cairn.v1.Welcome
+	(*Deploy)(nil),                    // 19: cairn.v1.Deploy
+	(*Placement)(nil),                 // 20: cairn.v1.Placement
+	(*Start)(nil),                     // 21: cairn.v1.Start
+	(*Peer)(nil),                      // 22: cairn.v1.Peer
+	(*Stop)(nil),                      // 23: cairn.v1.Stop
+	(*Trigger)(nil),                   // 24: cairn.v1.Trigger
+	(*Outcome)(nil),                   // 25: cairn.v1.Outcome
+	(*CommitsKnown)(nil),              // 26: cairn.v1.CommitsKnown
+	(*FinishCommits)(nil),             // 27: cairn.v1.FinishCommits
+	(*Plan)(nil),                      // 28: cairn.v1.Plan
+	(*Logs)(nil),                      // 29: cairn.v1.Logs
+	(*TaskMessage)(nil),               // 30: cairn.v1.TaskMessage
+	(*TaskHello)(nil),                 // 31: cairn.v1.TaskHello
+	(*TaskOrder)(nil),                 // 32: cairn.v1.TaskOrder
+	(*TaskWelcome)(nil),               // 33: cairn.v1.TaskWelcome
+	(*Raw)(nil),                       // 34: cairn.v1.Raw
+	(*AnnounceRequest)(nil),           // 35: cairn.v1.AnnounceRequest
+	(*AnnounceResponse)(nil),          // 36: cairn.v1.AnnounceResponse
+	(*ClusterStatusRequest)(nil),      // 37: cairn.v1.ClusterStatusRequest
+	(*ClusterStatusResponse)(nil),     // 38: cairn.v1.ClusterStatusResponse
+	(*Controller)(nil),                // 39: cairn.v1.Controller
+	(*ListWorkersRequest)(nil),        // 40: cairn.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),       // 41: cairn.v1.ListWorkersResponse
+	(*Worker)(nil),                    // 42: cairn.v1.Worker
+	(*ArtifactChunk)(nil),             // 43: cairn.v1.ArtifactChunk
+	(*PutArtifactResponse)(nil),       // 44: cairn.v1.PutArtifactResponse
+	(*SubmitJobRequest)(nil),          // 45: cairn.v1.SubmitJobRequest
+	(*SubmitJobResponse)(nil),         // 46: cairn.v1.SubmitJobResponse
+	(*ListJobsRequest)(nil),           // 47: cairn.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),          // 48: cairn.v1.ListJobsResponse
+	(*JobSummary)(nil),                // 49: cairn.v1.JobSummary
+	(*GetJobRequest)(nil),             // 50: cairn.v1.GetJobRequest
+	(*GetJobResponse)(nil),            // 51: cairn.v1.GetJobResponse
+	(*SubtaskView)(nil),               // 52: cairn.v1.SubtaskView
+	(*Failure)(nil),                   // 53: cairn.v1.Failure
+	(*CancelJobRequest)(nil),          // 54: cairn.v1.CancelJobRequest
+	(*CancelJobResponse)(nil),         // 55: cairn.v1.CancelJobResponse
+	(*RestartJobRequest)(nil),         // 56: cairn.v1.RestartJobRequest
+	(*RestartJobResponse)(nil),        // 57: cairn.v1.RestartJobResponse
+	(*JobLogsRequest)(nil),            // 58: cairn.v1.JobLogsRequest
+	(*JobLogsResponse)(nil),           // 59: cairn.v1.JobLogsResponse
+	(*WorkerLog)(nil),                 // 60: cairn.v1.WorkerLog
+	(*ListCheckpointsRequest)(nil),    // 61: cairn.v1.ListCheckpointsRequest
+	(*ListCheckpointsResponse)(nil),   // 62: cairn.v1.ListCheckpointsResponse
+	(*CheckpointView)(nil),            // 63: cairn.v1.CheckpointView
+	(*GetCheckpointRequest)(nil),      // 64: cairn.v1.GetCheckpointRequest
+	(*GetCheckpointResponse)(nil),     // 65: cairn.v1.GetCheckpointResponse
+	(*TriggerCheckpointRequest)(nil),  // 66: cairn.v1.TriggerCheckpointRequest
+	(*TriggerCheckpointResponse)(nil), // 67: cairn.v1.TriggerCheckpointResponse
+	(*DeleteCheckpointRequest)(nil),   // 68: cairn.v1.DeleteCheckpointRequest
+	(*DeleteCheckpointResponse)(nil),  // 69: cairn.v1.DeleteCheckpointResponse
+	(*WatchRequest)(nil),              // 70: cairn.v1.WatchRequest
+	(*Event)(nil),                     // 71: cairn.v1.Event
 }
 var file_cairn_proto_depIdxs = []int32{
-	4,  // 0: cairn.v1.AgentMessage.hello:type_name -> cairn.v1.Hello
-	6,  // 1: cairn.v1.AgentMessage.heartbeat:type_name -> cairn.v1.Heartbeat
-	7,  // 2: cairn.v1.AgentMessage.status:type_name -> cairn.v1.ProcessStatus
-	9,  // 3: cairn.v1.AgentMessage.ack:type_name -> cairn.v1.CheckpointAck
-	10, // 4: cairn.v1.AgentMessage.decline:type_name -> cairn.v1.CheckpointDecline
-	11, // 5: cairn.v1.AgentMessage.commit_done:type_name -> cairn.v1.CommitDone
-	12, // 6: cairn.v1.AgentMessage.plan_result:type_name -> cairn.v1.PlanResult
-	13, // 7: cairn.v1.AgentMessage.logs_result:type_name -> cairn.v1.LogsResult
-	14, // 8: cairn.v1.AgentMessage.stats:type_name -> cairn.v1.ProcessStats
-	5,  // 9: cairn.v1.Hello.processes:type_name -> cairn.v1.ProcessReport
-	7,  // 10: cairn.v1.ProcessReport.status:type_name -> cairn.v1.ProcessStatus
-	9,  // 11: cairn.v1.ProcessReport.acks:type_name -> cairn.v1.CheckpointAck
-	10, // 12: cairn.v1.ProcessReport.declines:type_name -> cairn.v1.CheckpointDecline
-	11, // 13: cairn.v1.ProcessReport.commits:type_name -> cairn.v1.CommitDone
+	5,  // 0: cairn.v1.AgentMessage.hello:type_name -> cairn.v1.Hello
+	7,  // 1: cairn.v1.AgentMessage.heartbeat:type_name -> cairn.v1.Heartbeat
+	8,  // 2: cairn.v1.AgentMessage.status:type_name -> cairn.v1.ProcessStatus
+	10, // 3: cairn.v1.AgentMessage.ack:type_name -> cairn.v1.CheckpointAck
+	11, // 4: cairn.v1.AgentMessage.decline:type_name -> cairn.v1.CheckpointDecline
+	12, // 5: cairn.v1.AgentMessage.commit_done:type_name -> cairn.v1.CommitDone
+	13, // 6: cairn.v1.AgentMessage.plan_result:type_name -> cairn.v1.PlanResult
+	14, // 7: cairn.v1.AgentMessage.logs_result:type_name -> cairn.v1.LogsResult
+	15, // 8: cairn.v1.AgentMessage.stats:type_name -> cairn.v1.ProcessStats
+	6,  // 9: cairn.v1.Hello.processes:type_name -> cairn.v1.ProcessReport
+	8,  // 10: cairn.v1.ProcessReport.status:type_name -> cairn.v1.ProcessStatus
+	10, // 11: cairn.v1.ProcessReport.acks:type_name -> cairn.v1.CheckpointAck
+	11, // 12: cairn.v1.ProcessReport.declines:type_name -> cairn.v1.CheckpointDecline
+	12, // 13: cairn.v1.ProcessReport.commits:type_name -> cairn.v1.CommitDone
 	0,  // 14: cairn.v1.ProcessStatus.state:type_name -> cairn.v1.ProcessState
-	8,  // 15: cairn.v1.ProcessStatus.subtasks:type_name -> cairn.v1.Subtask
-	15, // 16: cairn.v1.ProcessStats.subtasks:type_name -> cairn.v1.SubtaskStats
-	8,  // 17: cairn.v1.SubtaskStats.subtask:type_name -> cairn.v1.Subtask
-	17, // 18: cairn.v1.LeaderMessage.welcome:type_name -> cairn.v1.Welcome
-	18, // 19: cairn.v1.LeaderMessage.deploy:type_name -> cairn.v1.Deploy
-	20, // 20: cairn.v1.LeaderMessage.start:type_name -> cairn.v1.Start
-	22, // 21: cairn.v1.LeaderMessage.stop:type_name -> cairn.v1.Stop
-	23, // 22: cairn.v1.LeaderMessage.trigger:type_name -> cairn.v1.Trigger
-	24, // 23: cairn.v1.LeaderMessage.outcome:type_name -> cairn.v1.Outcome
-	27, // 24: cairn.v1.LeaderMessage.plan:type_name -> cairn.v1.Plan
-	28, // 25: cairn.v1.LeaderMessage.logs:type_name -> cairn.v1.Logs
-	25, // 26: cairn.v1.LeaderMessage.commits_known:type_name -> cairn.v1.CommitsKnown
-	26, // 27: cairn.v1.LeaderMessage.finish_commits:type_name -> cairn.v1.FinishCommits
-	19, // 28: cairn.v1.Deploy.placements:type_name -> cairn.v1.Placement
-	8,  // 29: cairn.v1.Placement.subtask:type_name -> cairn.v1.Subtask
-	21, // 30: cairn.v1.Start.peers:type_name -> cairn.v1.Peer
+	9,  // 15: cairn.v1.ProcessStatus.subtasks:type_name -> cairn.v1.Subtask
+	16, // 16: cairn.v1.ProcessStats.subtasks:type_name -> cairn.v1.SubtaskStats
+	9,  // 17: cairn.v1.SubtaskStats.subtask:type_name -> cairn.v1.Subtask
+	18, // 18: cairn.v1.LeaderMessage.welcome:type_name -> cairn.v1.Welcome
+	19, // 19: cairn.v1.LeaderMessage.deploy:type_name -> cairn.v1.Deploy
+	21, // 20: cairn.v1.LeaderMessage.start:type_name -> cairn.v1.Start
+	23, // 21: cairn.v1.LeaderMessage.stop:type_name -> cairn.v1.Stop
+	24, // 22: cairn.v1.LeaderMessage.trigger:type_name -> cairn.v1.Trigger
+	25, // 23: cairn.v1.LeaderMessage.outcome:type_name -> cairn.v1.Outcome
+	28, // 24: cairn.v1.LeaderMessage.plan:type_name -> cairn.v1.Plan
+	29, // 25: cairn.v1.LeaderMessage.logs:type_name -> cairn.v1.Logs
+	26, // 26: cairn.v1.LeaderMessage.commits_known:type_name -> cairn.v1.CommitsKnown
+	27, // 27: cairn.v1.LeaderMessage.finish_commits:type_name -> cairn.v1.FinishCommits
+	20, // 28: cairn.v1.Deploy.placements:type_name -> cairn.v1.Placement
+	9,  // 29: cairn.v1.Placement.subtask:type_name -> cairn.v1.Subtask
+	22, // 30: cairn.v1.Start.peers:type_name -> cairn.v1.Peer
 	1,  // 31: cairn.v1.Outcome.kind:type_name -> cairn.v1.OutcomeKind
-	30, // 32: cairn.v1.TaskMessage.hello:type_name -> cairn.v1.TaskHello
-	7,  // 33: cairn.v1.TaskMessage.status:type_name -> cairn.v1.ProcessStatus
-	9,  // 34: cairn.v1.TaskMessage.ack:type_name -> cairn.v1.CheckpointAck
-	10, // 35: cairn.v1.TaskMessage.decline:type_name -> cairn.v1.CheckpointDecline
-	11, // 36: cairn.v1.TaskMessage.commit_done:type_name -> cairn.v1.CommitDone
-	14, // 37: cairn.v1.TaskMessage.stats:type_name -> cairn.v1.ProcessStats
-	32, // 38: cairn.v1.TaskOrder.welcome:type_name -> cairn.v1.TaskWelcome
-	18, // 39: cairn.v1.TaskOrder.deploy:type_name -> cairn.v1.Deploy
-	20, // 40: cairn.v1.TaskOrder.start:type_name -> cairn.v1.Start
-	22, // 41: cairn.v1.TaskOrder.stop:type_name -> cairn.v1.Stop
-	23, // 42: cairn.v1.TaskOrder.trigger:type_name -> cairn.v1.Trigger
-	24, // 43: cairn.v1.TaskOrder.outcome:type_name -> cairn.v1.Outcome
-	25, // 44: cairn.v1.TaskOrder.commits_known:type_name -> cairn.v1.CommitsKnown
-	26, // 45: cairn.v1.TaskOrder.finish_commits:type_name -> cairn.v1.FinishCommits
-	38, // 46: cairn.v1.ClusterStatusResponse.controllers:type_name -> cairn.v1.Controller
-	41, // 47: cairn.v1.ListWorkersResponse.workers:type_name -> cairn.v1.Worker
-	48, // 48: cairn.v1.ListJobsResponse.jobs:type_name -> cairn.v1.JobSummary
-	48, // 49: cairn.v1.GetJobResponse.summary:type_name -> cairn.v1.JobSummary
-	51, // 50: cairn.v1.GetJobResponse.subtasks:type_name -> cairn.v1.SubtaskView
-	52, // 51: cairn.v1.GetJobResponse.failures:type_name -> cairn.v1.Failure
-	14, // 52: cairn.v1.GetJobResponse.stats:type_name -> cairn.v1.ProcessStats
-	8,  // 53: cairn.v1.SubtaskView.subtask:type_name -> cairn.v1.Subtask
-	15, // 54: cairn.v1.SubtaskView.stats:type_name -> cairn.v1.SubtaskStats
-	59, // 55: cairn.v1.JobLogsResponse.logs:type_name -> cairn.v1.WorkerLog
-	62, // 56: cairn.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.v1.CheckpointView
-	62, // 57: cairn.v1.GetCheckpointResponse.checkpoint:type_name -> cairn.v1.CheckpointView
-	3,  // 58: cairn.v1.Session.Attach:input_type -> cairn.v1.AgentMessage
-	29, // 59: cairn.v1.Supervisor.Attach:input_type -> cairn.v1.TaskMessage
-	33, // 60: cairn.v1.Exchange.Channel:input_type -> cairn.v1.Raw
-	34, // 61: cairn.v1.Members.Announce:input_type -> cairn.v1.AnnounceRequest
-	36, // 62: cairn.v1.Control.ClusterStatus:input_type -> cairn.v1.ClusterStatusRequest
-	39, // 63: cairn.v1.Control.ListWorkers:input_type -> cairn.v1.ListWorkersRequest
-	42, // 64: cairn.v1.Control.PutArtifact:input_type -> cairn.v1.ArtifactChunk
-	44, // 65: cairn.v1.Control.SubmitJob:input_type -> cairn.v1.SubmitJobRequest
-	46, // 66: cairn.v1.Control.ListJobs:input_type -> cairn.v1.ListJobsRequest
-	49, // 67: cairn.v1.Control.GetJob:input_type -> cairn.v1.GetJobRequest
-	53, // 68: cairn.v1.Control.CancelJob:input_type -> cairn.v1.CancelJobRequest
-	55, // 69: cairn.v1.Control.RestartJob:input_type -> cairn.v1.RestartJobRequest
-	57, // 70: cairn.v1.Control.JobLogs:input_type -> cairn.v1.JobLogsRequest
-	60, // 71: cairn.v1.Control.ListCheckpoints:input_type -> cairn.v1.ListCheckpointsRequest
-	63, // 72: cairn.v1.Control.GetCheckpoint:input_type -> cairn.v1.GetCheckpointRequest
-	65, // 73: cairn.v1.Control.TriggerCheckpoint:input_type -> cairn.v1.TriggerCheckpointRequest
-	67, // 74: cairn.v1.Control.DeleteCheckpoint:input_type -> cairn.v1.DeleteCheckpointRequest
-	69, // 75: cairn.v1.Control.Watch:input_type -> cairn.v1.WatchRequest
-	16, // 76: cairn.v1.Session.Attach:output_type -> cairn.v1.LeaderMessage
-	31, // 77: cairn.v1.Supervisor.Attach:output_type -> cairn.v1.TaskOrder
-	33, // 78: cairn.v1.Exchange.Channel:output_type -> cairn.v1.Raw
-	35, // 79: cairn.v1.Members.Announce:output_type -> cairn.v1.AnnounceResponse
-	37, // 80: cairn.v1.Control.ClusterStatus:output_type -> cairn.v1.ClusterStatusResponse
-	40, // 81: cairn.v1.Control.ListWorkers:output_type -> cairn.v1.ListWorkersResponse
-	43, // 82: cairn.v1.Control.PutArtifact:output_type -> cairn.v1.PutArtifactResponse
-	45, // 83: cairn.v1.Control.SubmitJob:output_type -> cairn.v1.SubmitJobResponse
-	47, // 84: cairn.v1.Control.ListJobs:output_type -> cairn.v1.ListJobsResponse
-	50, // 85: cairn.v1.Control.GetJob:output_type -> cairn.v1.GetJobResponse
-	54, // 86: cairn.v1.Control.CancelJob:output_type -> cairn.v1.CancelJobResponse
-	56, // 87: cairn.v1.Control.RestartJob:output_type -> cairn.v1.RestartJobResponse
-	58, // 88: cairn.v1.Control.JobLogs:output_type -> cairn.v1.JobLogsResponse
-	61, // 89: cairn.v1.Control.ListCheckpoints:output_type -> cairn.v1.ListCheckpointsResponse
-	64, // 90: cairn.v1.Control.GetCheckpoint:output_type -> cairn.v1.GetCheckpointResponse
-	66, // 91: cairn.v1.Control.TriggerCheckpoint:output_type -> cairn.v1.TriggerCheckpointResponse
-	68, // 92: cairn.v1.Control.DeleteCheckpoint:output_type -> cairn.v1.DeleteCheckpointResponse
-	70, // 93: cairn.v1.Control.Watch:output_type -> cairn.v1.Event
+	31, // 32: cairn.v1.TaskMessage.hello:type_name -> cairn.v1.TaskHello
+	8,  // 33: cairn.v1.TaskMessage.status:type_name -> cairn.v1.ProcessStatus
+	10, // 34: cairn.v1.TaskMessage.ack:type_name -> cairn.v1.CheckpointAck
+	11, // 35: cairn.v1.TaskMessage.decline:type_name -> cairn.v1.CheckpointDecline
+	12, // 36: cairn.v1.TaskMessage.commit_done:type_name -> cairn.v1.CommitDone
+	15, // 37: cairn.v1.TaskMessage.stats:type_name -> cairn.v1.ProcessStats
+	33, // 38: cairn.v1.TaskOrder.welcome:type_name -> cairn.v1.TaskWelcome
+	19, // 39: cairn.v1.TaskOrder.deploy:type_name -> cairn.v1.Deploy
+	21, // 40: cairn.v1.TaskOrder.start:type_name -> cairn.v1.Start
+	23, // 41: cairn.v1.TaskOrder.stop:type_name -> cairn.v1.Stop
+	24, // 42: cairn.v1.TaskOrder.trigger:type_name -> cairn.v1.Trigger
+	25, // 43: cairn.v1.TaskOrder.outcome:type_name -> cairn.v1.Outcome
+	26, // 44: cairn.v1.TaskOrder.commits_known:type_name -> cairn.v1.CommitsKnown
+	27, // 45: cairn.v1.TaskOrder.finish_commits:type_name -> cairn.v1.FinishCommits
+	39, // 46: cairn.v1.ClusterStatusResponse.controllers:type_name -> cairn.v1.Controller
+	42, // 47: cairn.v1.ListWorkersResponse.workers:type_name -> cairn.v1.Worker
+	49, // 48: cairn.v1.ListJobsResponse.jobs:type_name -> cairn.v1.JobSummary
+	49, // 49: cairn.v1.GetJobResponse.summary:type_name -> cairn.v1.JobSummary
+	52, // 50: cairn.v1.GetJobResponse.subtasks:type_name -> cairn.v1.SubtaskView
+	53, // 51: cairn.v1.GetJobResponse.failures:type_name -> cairn.v1.Failure
+	15, // 52: cairn.v1.GetJobResponse.stats:type_name -> cairn.v1.ProcessStats
+	9,  // 53: cairn.v1.SubtaskView.subtask:type_name -> cairn.v1.Subtask
+	16, // 54: cairn.v1.SubtaskView.stats:type_name -> cairn.v1.SubtaskStats
+	60, // 55: cairn.v1.JobLogsResponse.logs:type_name -> cairn.v1.WorkerLog
+	63, // 56: cairn.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.v1.CheckpointView
+	63, // 57: cairn.v1.GetCheckpointResponse.checkpoint:type_name -> cairn.v1.CheckpointView
+	4,  // 58: cairn.v1.Session.Attach:input_type -> cairn.v1.AgentMessage
+	30, // 59: cairn.v1.Supervisor.Attach:input_type -> cairn.v1.TaskMessage
+	34, // 60: cairn.v1.Exchange.Channel:input_type -> cairn.v1.Raw
+	35, // 61: cairn.v1.Members.Announce:input_type -> cairn.v1.AnnounceRequest
+	37, // 62: cairn.v1.Control.ClusterStatus:input_type -> cairn.v1.ClusterStatusRequest
+	40, // 63: cairn.v1.Control.ListWorkers:input_type -> cairn.v1.ListWorkersRequest
+	43, // 64: cairn.v1.Control.PutArtifact:input_type -> cairn.v1.ArtifactChunk
+	45, // 65: cairn.v1.Control.SubmitJob:input_type -> cairn.v1.SubmitJobRequest
+	47, // 66: cairn.v1.Control.ListJobs:input_type -> cairn.v1.ListJobsRequest
+	50, // 67: cairn.v1.Control.GetJob:input_type -> cairn.v1.GetJobRequest
+	54, // 68: cairn.v1.Control.CancelJob:input_type -> cairn.v1.CancelJobRequest
+	56, // 69: cairn.v1.Control.RestartJob:input_type -> cairn.v1.RestartJobRequest
+	58, // 70: cairn.v1.Control.JobLogs:input_type -> cairn.v1.JobLogsRequest
+	61, // 71: cairn.v1.Control.ListCheckpoints:input_type -> cairn.v1.ListCheckpointsRequest
+	64, // 72: cairn.v1.Control.GetCheckpoint:input_type -> cairn.v1.GetCheckpointRequest
+	66, // 73: cairn.v1.Control.TriggerCheckpoint:input_type -> cairn.v1.TriggerCheckpointRequest
+	68, // 74: cairn.v1.Control.DeleteCheckpoint:input_type -> cairn.v1.DeleteCheckpointRequest
+	70, // 75: cairn.v1.Control.Watch:input_type -> cairn.v1.WatchRequest
+	17, // 76: cairn.v1.Session.Attach:output_type -> cairn.v1.LeaderMessage
+	32, // 77: cairn.v1.Supervisor.Attach:output_type -> cairn.v1.TaskOrder
+	34, // 78: cairn.v1.Exchange.Channel:output_type -> cairn.v1.Raw
+	36, // 79: cairn.v1.Members.Announce:output_type -> cairn.v1.AnnounceResponse
+	38, // 80: cairn.v1.Control.ClusterStatus:output_type -> cairn.v1.ClusterStatusResponse
+	41, // 81: cairn.v1.Control.ListWorkers:output_type -> cairn.v1.ListWorkersResponse
+	44, // 82: cairn.v1.Control.PutArtifact:output_type -> cairn.v1.PutArtifactResponse
+	46, // 83: cairn.v1.Control.SubmitJob:output_type -> cairn.v1.SubmitJobResponse
+	48, // 84: cairn.v1.Control.ListJobs:output_type -> cairn.v1.ListJobsResponse
+	51, // 85: cairn.v1.Control.GetJob:output_type -> cairn.v1.GetJobResponse
+	55, // 86: cairn.v1.Control.CancelJob:output_type -> cairn.v1.CancelJobResponse
+	57, // 87: cairn.v1.Control.RestartJob:output_type -> cairn.v1.RestartJobResponse
+	59, // 88: cairn.v1.Control.JobLogs:output_type -> cairn.v1.JobLogsResponse
+	62, // 89: cairn.v1.Control.ListCheckpoints:output_type -> cairn.v1.ListCheckpointsResponse
+	65, // 90: cairn.v1.Control.GetCheckpoint:output_type -> cairn.v1.GetCheckpointResponse
+	67, // 91: cairn.v1.Control.TriggerCheckpoint:output_type -> cairn.v1.TriggerCheckpointResponse
+	69, // 92: cairn.v1.Control.DeleteCheckpoint:output_type -> cairn.v1.DeleteCheckpointResponse
+	71, // 93: cairn.v1.Control.Watch:output_type -> cairn.v1.Event
 	76, // [76:94] is the sub-list for method output_type
 	58, // [58:76] is the sub-list for method input_type
 	58, // [58:58] is the sub-list for extension type_name
@@ -6123,7 +6193,7 @@ func file_cairn_proto_init() {
 	if File_cairn_proto != nil {
 		return
 	}
-	file_cairn_proto_msgTypes[1].OneofWrappers = []any{
+	file_cairn_proto_msgTypes[2].OneofWrappers = []any{
 		(*AgentMessage_Hello)(nil),
 		(*AgentMessage_Heartbeat)(nil),
 		(*AgentMessage_Status)(nil),
@@ -6134,7 +6204,7 @@ func file_cairn_proto_init() {
 		(*AgentMessage_LogsResult)(nil),
 		(*AgentMessage_Stats)(nil),
 	}
-	file_cairn_proto_msgTypes[14].OneofWrappers = []any{
+	file_cairn_proto_msgTypes[15].OneofWrappers = []any{
 		(*LeaderMessage_Welcome)(nil),
 		(*LeaderMessage_Deploy)(nil),
 		(*LeaderMessage_Start)(nil),
@@ -6146,7 +6216,7 @@ func file_cairn_proto_init() {
 		(*LeaderMessage_CommitsKnown)(nil),
 		(*LeaderMessage_FinishCommits)(nil),
 	}
-	file_cairn_proto_msgTypes[27].OneofWrappers = []any{
+	file_cairn_proto_msgTypes[28].OneofWrappers = []any{
 		(*TaskMessage_Hello)(nil),
 		(*TaskMessage_Status)(nil),
 		(*TaskMessage_Ack)(nil),
@@ -6154,7 +6224,7 @@ func file_cairn_proto_init() {
 		(*TaskMessage_CommitDone)(nil),
 		(*TaskMessage_Stats)(nil),
 	}
-	file_cairn_proto_msgTypes[29].OneofWrappers = []any{
+	file_cairn_proto_msgTypes[30].OneofWrappers = []any{
 		(*TaskOrder_Welcome)(nil),
 		(*TaskOrder_Deploy)(nil),
 		(*TaskOrder_Start)(nil),
@@ -6170,7 +6240,7 @@ func file_cairn_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cairn_proto_rawDesc), len(file_cairn_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   69,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -9,13 +9,10 @@ import (
 	"sync"
 
 	"github.com/cairnstream/cairn/dataflow"
-	"github.com/cairnstream/cairn/internal/lifeline"
 	"github.com/cairnstream/cairn/wire"
 )
 
 var (
-	// errStaleTerm is returned for an order of a leader that has been replaced.
-	errStaleTerm = errors.New("order of an older term")
 	// errOrderGap is returned when a session's orders are not consecutive.
 	errOrderGap = errors.New("orders are missing")
 	// errBusy is returned when a job's orders pile up here.
@@ -31,47 +28,45 @@ const (
 	logsKept = 64
 )
 
-// agent is a running worker.
+// agent is one incarnation of a worker: what it has begun, and what it knows of
+// it. When Raft has ended the incarnation, all of that ends with the agent, and
+// the next one begins with nothing. So nothing of an ended incarnation can get
+// into a session of the next: its reports, its processes, its ended attempts.
 type agent struct {
-	cfg         Config
+	*machine
 	incarnation dataflow.Incarnation
 	log         *slog.Logger
-	dir         *dataDir
 	reports     *reports
-	artifacts   *artifacts
-	spawner     *lifeline.Spawner
-	metrics     *metrics
-	sockets     string        // directory
 	answering   chan struct{} // a token for each Plan and Logs under way
 
 	working sync.WaitGroup // jobs and answers
 
 	mu      sync.Mutex
-	term    dataflow.Term // the highest seen
 	jobs    map[dataflow.JobID]*job
 	ended   map[dataflow.JobID]dataflow.Attempt // of jobs that are not in jobs
 	endings []dataflow.JobID                    // of ended, oldest first
-	socket  int                                 // numbers sockets
-	metered string                              // where /metrics is served
 }
 
-// highestTerm is the highest term seen by this incarnation.
-func (a *agent) highestTerm() dataflow.Term {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.term
-}
-
-// raise takes note of a term. A lower one than the highest is an error: its
-// leader has been replaced, whatever it believes.
-func (a *agent) raise(term dataflow.Term) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if term < a.term {
-		return fmt.Errorf("%w: %d, after %d", errStaleTerm, term, a.term)
+func newAgent(m *machine) *agent {
+	incarnation := dataflow.NewIncarnation()
+	return &agent{
+		machine: m, incarnation: incarnation,
+		log:     m.cfg.Log.With("worker", m.cfg.ID, "incarnation", incarnation),
+		reports: newReports(), answering: make(chan struct{}, answersMax),
+		jobs: map[dataflow.JobID]*job{}, ended: map[dataflow.JobID]dataflow.Attempt{},
 	}
-	a.term = term
-	return nil
+}
+
+// run has sessions until ctx ends or this incarnation has (errEnded). It stops
+// in this order: first the session, so that no order begins anything; then the
+// jobs, whose processes it waits for.
+func (a *agent) run(ctx context.Context) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	err := a.keepSession(ctx)
+	end()
+	a.working.Wait()
+	return err
 }
 
 // obey gives an order to whom it concerns. It does not block.
@@ -176,14 +171,6 @@ func (a *agent) pruneLogsLocked() {
 	if err != nil {
 		a.log.Warn("old job logs not removed", "error", err)
 	}
-}
-
-// nextSocket names a socket that no process of this agent had before.
-func (a *agent) nextSocket() string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.socket++
-	return filepath.Join(a.sockets, fmt.Sprintf("%d.sock", a.socket))
 }
 
 func (a *agent) taskWelcome() *wire.TaskWelcome {

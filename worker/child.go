@@ -27,6 +27,8 @@ const (
 	envSocket = "CAIRN_TASK_SOCKET"
 	envJob    = "CAIRN_TASK_JOB"
 	envPlan   = "CAIRN_PLAN_OUT"
+	// envParallelism is stream.EnvParallelism.
+	envParallelism = "CAIRN_PARALLELISM"
 )
 
 const (
@@ -48,8 +50,8 @@ const (
 // childConfig says what to start.
 type childConfig struct {
 	job     dataflow.JobID
-	path    string // of the executable
-	args    []string
+	path    string // of the program's executable
+	program program
 	dir     string // working directory
 	socket  string // to listen on
 	welcome *wire.TaskWelcome
@@ -88,8 +90,8 @@ func startChild(cfg childConfig) (*child, error) {
 		server: grpc.NewServer(grpc.MaxRecvMsgSize(messageBytesMax), grpc.MaxSendMsgSize(messageBytesMax)),
 	}
 	wire.RegisterSupervisorServer(c.server, c)
-	c.cmd = exec.Command(cfg.path, cfg.args...)
-	c.cmd.Dir, c.cmd.Env = cfg.dir, append(inherited(), envSocket+"="+cfg.socket, envJob+"="+string(cfg.job))
+	c.cmd = exec.Command(cfg.path, cfg.program.args...)
+	c.cmd.Dir, c.cmd.Env = cfg.dir, append(cfg.program.environment(), envSocket+"="+cfg.socket, envJob+"="+string(cfg.job))
 	c.cmd.Stdout, c.cmd.Stderr = cfg.log, cfg.log
 	c.cmd.WaitDelay = outputWait
 	if err := cfg.spawner.Start(c.cmd); err != nil {
@@ -105,7 +107,9 @@ func inherited() []string {
 	var env []string
 	for _, v := range os.Environ() {
 		name, _, _ := strings.Cut(v, "=")
-		if name != envSocket && name != envJob && name != envPlan && name != lifeline.EnvFD {
+		switch name {
+		case envSocket, envJob, envPlan, envParallelism, lifeline.EnvFD:
+		default:
 			env = append(env, v)
 		}
 	}

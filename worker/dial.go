@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -67,6 +68,15 @@ func leaderHint(err error) string {
 		}
 	}
 	return ""
+}
+
+// wasEnded tells whether a leader refused us because Raft has ended our
+// incarnation.
+func wasEnded(err error) bool {
+	return slices.ContainsFunc(status.Convert(err).Details(), func(detail any) bool {
+		_, ended := detail.(*wire.IncarnationEnded)
+		return ended
+	})
 }
 
 // dialController prepares a connection. gRPC's keepalive is not used: it can

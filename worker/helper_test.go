@@ -45,8 +45,9 @@ func agentMain(value string) {
 
 func planMain(out, mode string) {
 	switch mode {
-	case "good":
-		if err := os.WriteFile(out, []byte(`{"name":"flights"}`), 0o600); err != nil {
+	case "good", "parallel":
+		graph := fmt.Sprintf(`{"name":"flights%s"}`, os.Getenv(envParallelism))
+		if err := os.WriteFile(out, []byte(graph), 0o600); err != nil {
 			panic(err)
 		}
 	case "silent":
@@ -105,6 +106,7 @@ func (t *fakeTask) status(job string, attempt uint64, state wire.ProcessState) {
 func (t *fakeTask) obey(order *wire.TaskOrder) {
 	switch o := order.Body.(type) {
 	case *wire.TaskOrder_Deploy:
+		t.tellParallelism()
 		switch t.mode {
 		case "panic":
 			panic("no such airport")
@@ -132,9 +134,16 @@ func (t *fakeTask) obey(order *wire.TaskOrder) {
 			}
 		}
 	case *wire.TaskOrder_FinishCommits:
+		t.tellParallelism()
 		f := o.FinishCommits
 		t.say(&wire.TaskMessage{Body: &wire.TaskMessage_CommitDone{CommitDone: &wire.CommitDone{
 			Job: f.Job, Attempt: f.Attempt, Checkpoint: f.Checkpoint, Process: t.process}}})
+	}
+}
+
+func (t *fakeTask) tellParallelism() {
+	if t.mode == "parallel" {
+		fmt.Printf("parallelism %q\n", os.Getenv(envParallelism))
 	}
 }
 

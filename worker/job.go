@@ -27,8 +27,7 @@ type job struct {
 	// Owned by run.
 	child     *child
 	output    *jobLog
-	artifact  string // of child
-	args      []string
+	program   program          // of child
 	attempt   dataflow.Attempt // the newest that was deployed here
 	ended     dataflow.Attempt // this and earlier attempts never start again
 	finishing bool             // a FinishCommits is under way
@@ -136,6 +135,9 @@ func (j *job) deploy(ctx context.Context, d *wire.Deploy) {
 		return
 	case attempt <= max(j.ended, j.attempt):
 		j.log.Warn("deployment of an ended attempt refused", "attempt", attempt, "newest", max(j.ended, j.attempt))
+		if attempt > j.attempt { // else its leader is not the one that counts
+			j.agent.reports.refused(j.id, attempt)
+		}
 		return
 	case !placedHere(d.Placements, j.agent.cfg.ID, j.agent.incarnation):
 		j.log.Warn("deployment for another start of this agent refused", "attempt", attempt)
@@ -143,7 +145,7 @@ func (j *job) deploy(ctx context.Context, d *wire.Deploy) {
 	}
 	j.attempt, j.ended, j.finishing = attempt, attempt-1, false
 	j.agent.reports.begin(&wire.ProcessStatus{Job: d.Job, Attempt: d.Attempt, State: wire.ProcessState_PROCESS_STATE_RESTORING})
-	if j.ensureChild(ctx, d.ArtifactSha256, d.Args) {
+	if j.ensureChild(ctx, program{d.ArtifactSha256, d.Args, d.Parallelism}) {
 		j.pass(&wire.TaskOrder{Body: &wire.TaskOrder_Deploy{Deploy: d}})
 	}
 }
@@ -167,7 +169,7 @@ func (j *job) finishCommits(ctx context.Context, f *wire.FinishCommits) {
 	}
 	j.agent.reports.begin(&wire.ProcessStatus{Job: f.Job, Attempt: f.Attempt, State: wire.ProcessState_PROCESS_STATE_STOPPED})
 	j.finishing = true
-	if j.ensureChild(ctx, f.ArtifactSha256, f.Args) {
+	if j.ensureChild(ctx, program{f.ArtifactSha256, f.Args, f.Parallelism}) {
 		j.pass(&wire.TaskOrder{Body: &wire.TaskOrder_FinishCommits{FinishCommits: f}})
 	}
 }
@@ -194,17 +196,17 @@ func (j *job) stop(ctx context.Context, s *wire.Stop) {
 	j.agent.reports.forget(j.id)
 }
 
-// ensureChild makes sure that a process with this executable and arguments
-// runs. If it can not, it reports why and returns false.
-func (j *job) ensureChild(ctx context.Context, artifact string, args []string) bool {
-	if j.child != nil && (j.artifact != artifact || !slices.Equal(j.args, args)) {
-		j.child.end(ctx, &wire.Stop{Job: string(j.id), Attempt: uint64(j.ended), EndProcess: true, Reason: "another executable"})
+// ensureChild makes sure that a process of this program runs. If it can not,
+// it reports why and returns false.
+func (j *job) ensureChild(ctx context.Context, p program) bool {
+	if j.child != nil && !j.program.equal(p) {
+		j.child.end(ctx, &wire.Stop{Job: string(j.id), Attempt: uint64(j.ended), EndProcess: true, Reason: "another program"})
 		j.dropChild()
 	}
 	if j.child != nil {
 		return true
 	}
-	if err := j.startChild(ctx, artifact, args); err != nil {
+	if err := j.startChild(ctx, p); err != nil {
 		j.log.Error("job process not started", "attempt", j.attempt, "error", err)
 		j.agent.reports.fail(j.id, fmt.Sprintf("worker %s: %v", j.agent.cfg.ID, err), "")
 		return false
@@ -212,14 +214,14 @@ func (j *job) ensureChild(ctx context.Context, artifact string, args []string) b
 	return true
 }
 
-func (j *job) startChild(ctx context.Context, artifact string, args []string) (err error) {
-	path, err := j.fetch(ctx, artifact)
+func (j *job) startChild(ctx context.Context, p program) (err error) {
+	path, err := j.fetch(ctx, p.artifact)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			j.releaseArtifact(artifact)
+			j.releaseArtifact(p.artifact)
 		}
 	}()
 	work := j.agent.dir.file("jobs", string(j.id), "work")
@@ -232,14 +234,14 @@ func (j *job) startChild(ctx context.Context, artifact string, args []string) (e
 		}
 	}
 	c, err := startChild(childConfig{
-		job: j.id, path: path, args: args, dir: work, socket: j.agent.nextSocket(),
+		job: j.id, path: path, program: p, dir: work, socket: j.agent.nextSocket(),
 		welcome: j.agent.taskWelcome(), log: j.output, spawner: j.agent.spawner,
 		heard: func(m *wire.TaskMessage) { j.agent.reports.heard(j.id, m) },
 	})
 	if err != nil {
 		return err
 	}
-	j.child, j.artifact, j.args = c, artifact, args
+	j.child, j.program = c, p
 	j.agent.metrics.started.Inc()
 	j.log.Info("job process started", "attempt", j.attempt, "pid", c.cmd.Process.Pid)
 	return nil
@@ -277,7 +279,7 @@ func (j *job) dropChild() {
 	j.child = nil
 	j.agent.metrics.ended.Inc()
 	j.closeOutput()
-	j.releaseArtifact(j.artifact)
+	j.releaseArtifact(j.program.artifact)
 	if err := os.RemoveAll(j.agent.dir.file("jobs", string(j.id), "work")); err != nil {
 		j.log.Warn("working directory not removed", "error", err)
 	}

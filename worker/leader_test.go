@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,7 +43,12 @@ type session struct {
 	order  uint64
 	ended  chan struct{} // closed by the test's end, or when the stream broke
 	once   sync.Once
+	answer error // the stream's status, once ended is closed
 	heard  chan *wire.AgentMessage
+	silent atomic.Bool // heartbeats are not answered
+
+	sending sync.Mutex
+	newest  uint64 // term that was sent; guarded by sending
 }
 
 func startLeader(t *testing.T) *leader {
@@ -89,6 +95,9 @@ func (l *leader) Attach(stream wire.Session_AttachServer) error {
 			if err != nil {
 				return
 			}
+			if m.GetHeartbeat() != nil && !s.silent.Load() {
+				s.echo()
+			}
 			s.heard <- m
 		}
 	}()
@@ -97,11 +106,30 @@ func (l *leader) Attach(stream wire.Session_AttachServer) error {
 	case <-s.ended:
 	}
 	s.end()
-	return status.Error(codes.Unavailable, "session over")
+	return s.answer
 }
 
 // end breaks the session.
-func (s *session) end() { s.once.Do(func() { close(s.ended) }) }
+func (s *session) end() { s.endWith(status.Error(codes.Unavailable, "session over")) }
+
+// endWith breaks the session with a status.
+func (s *session) endWith(err error) {
+	s.once.Do(func() {
+		s.answer = err
+		close(s.ended)
+	})
+}
+
+// dismiss tells the agent that Raft has ended its incarnation.
+func (s *session) dismiss() {
+	s.t.Helper()
+	refusal, err := status.New(codes.FailedPrecondition, "come back as another incarnation").
+		WithDetails(protoadapt.MessageV1Of(&wire.IncarnationEnded{}))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.endWith(refusal.Err())
+}
 
 // accept waits for the agent's next session and welcomes it under term.
 func (l *leader) accept(t *testing.T, term uint64, store string) *session {
@@ -146,8 +174,20 @@ func (s *session) send(m *wire.LeaderMessage) {
 	s.t.Helper()
 	s.order++
 	m.Term, m.Order = s.term, s.order
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	s.newest = max(s.newest, m.Term)
 	if err := s.stream.Send(m); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// echo answers a heartbeat. That the session may be over is no matter.
+func (s *session) echo() {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	if err := s.stream.Send(&wire.LeaderMessage{Term: s.newest}); err != nil {
+		s.end()
 	}
 }
 

@@ -44,7 +44,7 @@ func (m *metrics) attached() { m.sessions.Inc(); m.connected.Store(1) }
 func (m *metrics) detached() { m.connected.Store(0) }
 
 // jobCollector shows the newest statistics of every job here.
-type jobCollector struct{ agent *agent }
+type jobCollector struct{ machine *machine }
 
 var (
 	termDesc     = prometheus.NewDesc("cairn_worker_term", "Highest term seen.", nil, nil)
@@ -69,9 +69,13 @@ func (c jobCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	gauge(termDesc, float64(c.agent.highestTerm()))
-	gauge(slotsDesc, float64(c.agent.cfg.Slots))
-	r := c.agent.reports
+	gauge(termDesc, float64(c.machine.terms.highest()))
+	gauge(slotsDesc, float64(c.machine.cfg.Slots))
+	present := c.machine.present.Load()
+	if present == nil {
+		return
+	}
+	r := present.reports
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, p := range r.jobs {
@@ -94,9 +98,9 @@ func (c jobCollector) Collect(ch chan<- prometheus.Metric) {
 }
 
 // serveMetrics serves /metrics and /debug/pprof until ctx ends.
-func (a *agent) serveMetrics(ctx context.Context, l net.Listener) error {
+func (m *machine) serveMetrics(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
+	mux.Handle("/metrics", promhttp.HandlerFor(m.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

@@ -71,7 +71,7 @@ func (a *agent) runPlan(ctx context.Context, p *wire.Plan) (graph []byte, err er
 	}
 	defer os.RemoveAll(dir)
 	out := filepath.Join(dir, "graph.json")
-	said, err := a.runToEnd(ctx, path, p.Args, dir, out)
+	said, err := a.runToEnd(ctx, path, program{p.ArtifactSha256, p.Args, p.Parallelism}, dir, out)
 	if err != nil {
 		return nil, fmt.Errorf("the program did not build its graph: %w%s", err, said)
 	}
@@ -80,12 +80,12 @@ func (a *agent) runPlan(ctx context.Context, p *wire.Plan) (graph []byte, err er
 
 // runToEnd runs a program that writes its graph to out, and returns what it
 // says to people.
-func (a *agent) runToEnd(ctx context.Context, path string, args []string, dir, out string) (said string, err error) {
+func (a *agent) runToEnd(ctx context.Context, path string, p program, dir, out string) (said string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, planTimeout)
 	defer cancel()
 	text := &tailBuffer{max: planErrorBytes}
-	cmd := exec.Command(path, args...)
-	cmd.Dir, cmd.Env = dir, append(inherited(), envPlan+"="+out)
+	cmd := exec.Command(path, p.args...)
+	cmd.Dir, cmd.Env = dir, append(p.environment(), envPlan+"="+out)
 	cmd.Stdout, cmd.Stderr = text, text
 	cmd.WaitDelay = outputWait
 	if err := a.spawner.Start(cmd); err != nil {

@@ -211,19 +211,28 @@ func (r *reports) fail(job dataflow.JobID, reason, stack string) {
 func (r *reports) stopped(job dataflow.JobID, attempt dataflow.Attempt) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := &wire.ProcessStatus{Job: string(job), Attempt: uint64(attempt), State: wire.ProcessState_PROCESS_STATE_STOPPED}
+	s := &wire.ProcessStatus{Job: string(job), Attempt: uint64(attempt), State: wire.ProcessState_PROCESS_STATE_STOPPED, ProcessGone: true}
 	if p := r.jobs[job]; p != nil {
 		if p.status.Attempt > uint64(attempt) {
 			return
 		}
 		if !over(p.status) {
 			stopped := proto.CloneOf(p.status)
-			stopped.State = wire.ProcessState_PROCESS_STATE_STOPPED
+			stopped.State, stopped.ProcessGone = wire.ProcessState_PROCESS_STATE_STOPPED, true
 			p.status = stopped
 		}
 		s = p.status
 	}
 	r.sendLocked(&wire.AgentMessage{Body: &wire.AgentMessage_Status{Status: s}})
+}
+
+// refused answers a deployment of an attempt that has ended here: a leader that
+// heard nothing would wait for it.
+func (r *reports) refused(job dataflow.JobID, attempt dataflow.Attempt) {
+	r.send(&wire.AgentMessage{Body: &wire.AgentMessage_Status{Status: &wire.ProcessStatus{
+		Job: string(job), Attempt: uint64(attempt), State: wire.ProcessState_PROCESS_STATE_STOPPED,
+		Reason: "the attempt had ended on this worker before it was deployed",
+	}}})
 }
 
 // over tells whether the attempt has ended in its process.

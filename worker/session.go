@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/wire"
@@ -18,15 +21,26 @@ const (
 	welcomeWait = 2 * time.Second
 	// heartbeatDefault is used when a leader asks for none.
 	heartbeatDefault = 250 * time.Millisecond
+	// unansweredMax heartbeats, 2 s, are what a leader may miss. One that dies
+	// closes its socket; one that hangs keeps it open, and is replaced without
+	// a word to its agents. They must be with the next before that one's grace
+	// for them is over.
+	unansweredMax = 8
 )
 
 var (
 	errSlowLeader = errors.New("the leader does not take our messages")
 	errNoWelcome  = errors.New("no welcome")
+	// errSilentLeader ends a session whose leader answers no heartbeat.
+	errSilentLeader = errors.New("the leader is silent")
+	// errEnded is returned when Raft has ended this incarnation: nothing that
+	// it says or does counts any more.
+	errEnded = errors.New("incarnation has ended")
 )
 
 // keepSession has a session with whoever leads, one after the other, until ctx
-// ends. It gives up only when the controllers belong to another cluster.
+// ends. It gives up only when the controllers belong to another cluster, or
+// when Raft has ended this incarnation.
 func (a *agent) keepSession(ctx context.Context) error {
 	f := &finder{controllers: a.cfg.Controllers}
 	last := ""
@@ -36,13 +50,17 @@ func (a *agent) keepSession(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
+		if wasEnded(err) {
+			return fmt.Errorf("%w: %w", errEnded, err)
+		}
 		if errors.Is(err, ErrForeignCluster) {
 			return err
 		}
-		if welcomed {
+		good := welcomed && status.Code(err) != codes.FailedPrecondition // which a retry alone does not mend
+		if good {
 			f.found()
 		}
-		if text := err.Error(); welcomed || text != last { // not the same line ten times a second
+		if text := err.Error(); good || text != last { // not the same line ten times a second
 			last = text
 			a.log.Warn("no session with the leader", "controller", address, "error", err)
 		}
@@ -102,12 +120,10 @@ func causeOr(ctx context.Context, err error) error {
 
 // hello is everything that a leader must know of this agent.
 func (a *agent) hello(processes []*wire.ProcessReport) *wire.Hello {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	return &wire.Hello{
 		Worker: a.cfg.ID, Incarnation: string(a.incarnation), Cluster: a.dir.cluster(),
 		Slots: int32(a.cfg.Slots), Platform: runtime.GOOS + "/" + runtime.GOARCH, Host: a.cfg.Host,
-		Version: a.cfg.Build, HighestTerm: uint64(a.term), MetricsAddress: a.metered, Processes: processes,
+		Version: a.cfg.Build, HighestTerm: uint64(a.terms.highest()), MetricsAddress: a.metered, Processes: processes,
 	}
 }
 
@@ -120,7 +136,7 @@ func (a *agent) welcomed(m *wire.LeaderMessage) error {
 	if err := a.dir.join(w.Cluster); err != nil {
 		return err
 	}
-	if err := a.raise(dataflow.Term(m.Term)); err != nil {
+	if err := a.terms.raise(dataflow.Term(m.Term)); err != nil {
 		return err
 	}
 	a.artifacts.setStore(w.ObjectStore)
@@ -142,22 +158,31 @@ func (a *agent) converse(ctx, sessionCtx context.Context, cut context.CancelCaus
 		heartbeat = time.Duration(ms) * time.Millisecond
 	}
 	group, speaking := errgroup.WithContext(sessionCtx)
-	group.Go(func() error { return speak(speaking, stream, outbox, heartbeat) })
+	var unanswered atomic.Int32
 	group.Go(func() error {
-		err := a.listen(ctx, stream, first.Order)
+		err := speak(speaking, stream, outbox, heartbeat, &unanswered)
+		if errors.Is(err, errSilentLeader) {
+			cut(err) // what the listener waits in ends too
+		}
+		return err
+	})
+	group.Go(func() error {
+		err := a.listen(ctx, stream, first.Order, &unanswered)
 		cut(err) // what the speaker may be waiting in ends too
 		return err
 	})
 	return causeOr(sessionCtx, group.Wait())
 }
 
-// listen takes orders until the session ends.
-func (a *agent) listen(ctx context.Context, stream leaderStream, last uint64) error {
+// listen takes orders until the session ends. Whatever comes answers the
+// heartbeats so far.
+func (a *agent) listen(ctx context.Context, stream leaderStream, last uint64, unanswered *atomic.Int32) error {
 	for {
 		m, err := stream.Recv()
 		if err != nil {
 			return err
 		}
+		unanswered.Store(0)
 		if last, err = a.take(ctx, m, last); err != nil {
 			return err
 		}
@@ -168,7 +193,7 @@ func (a *agent) listen(ctx context.Context, stream leaderStream, last uint64) er
 // gaps: a repeat is dropped, and after a gap only a new session helps. It
 // returns the number of the newest order.
 func (a *agent) take(ctx context.Context, m *wire.LeaderMessage, last uint64) (uint64, error) {
-	if err := a.raise(dataflow.Term(m.Term)); err != nil {
+	if err := a.terms.raise(dataflow.Term(m.Term)); err != nil {
 		return last, err
 	}
 	if m.Order <= last {
@@ -180,8 +205,10 @@ func (a *agent) take(ctx context.Context, m *wire.LeaderMessage, last uint64) (u
 	return m.Order, a.obey(ctx, m)
 }
 
-// speak sends what happens here, and a heartbeat every so often.
-func speak(ctx context.Context, stream leaderStream, outbox <-chan *wire.AgentMessage, every time.Duration) error {
+// speak sends what happens here, and a heartbeat every so often. It gives up a
+// leader that answers none of unansweredMax in a row. It counts them instead of
+// measuring time: a pause of this process is no silence of the leader.
+func speak(ctx context.Context, stream leaderStream, outbox <-chan *wire.AgentMessage, every time.Duration, unanswered *atomic.Int32) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for sequence := int64(1); ; {
@@ -191,6 +218,9 @@ func speak(ctx context.Context, stream leaderStream, outbox <-chan *wire.AgentMe
 			return context.Cause(ctx)
 		case m = <-outbox:
 		case <-tick.C:
+			if unanswered.Add(1) > unansweredMax {
+				return errSilentLeader
+			}
 			m = &wire.AgentMessage{Body: &wire.AgentMessage_Heartbeat{Heartbeat: &wire.Heartbeat{Sequence: sequence}}}
 			sequence++
 		}

@@ -147,11 +147,23 @@ func TestStopOfAnUnknownJobIsAnswered(t *testing.T) {
 	w := setup(t)
 	s := w.leader.accept(t, 1, w.store)
 	s.stop(4, true)
-	if status := s.awaitStatus(stopped); status.Attempt != 4 || status.Job != jobID {
-		t.Fatalf("got %v", status)
+	if status := s.awaitStatus(stopped); status.Attempt != 4 || status.Job != jobID || !status.ProcessGone {
+		t.Fatalf("got %v", status) // without process_gone a leader would order it again, for ever
 	}
 	s.deploy(4, w.sha, "good") // it is over before it began
+	if status := s.awaitStatus(stopped); status.Attempt != 4 || status.Reason == "" {
+		t.Fatalf("the deployment was answered with %v", status)
+	}
 	runJob(w, s, 5, "good")
+}
+
+// TestLeaderThatHangsIsLeft: its socket stays open, and nothing comes.
+func TestLeaderThatHangsIsLeft(t *testing.T) {
+	w := setup(t)
+	hung := w.leader.accept(t, 1, w.store)
+	hung.silent.Store(true)
+	hung.awaitEnd()
+	w.leader.accept(t, 2, w.store)
 }
 
 func TestPlacementOfAnotherIncarnationIsRefused(t *testing.T) {
@@ -315,17 +327,19 @@ func TestMetrics(t *testing.T) {
 	}
 	cfg := w.config(w.leader.address).WithDefaults()
 	cfg.MetricsListen = "127.0.0.1:0"
-	a := newAgent(cfg, dir, t.TempDir())
+	m := newMachine(cfg, dir, t.TempDir())
+	a := newAgent(m)
+	m.present.Store(a)
 	a.reports.begin(&wire.ProcessStatus{Job: jobID, Attempt: 1})
 	a.reports.heard(jobID, &wire.TaskMessage{Body: &wire.TaskMessage_Stats{Stats: &wire.ProcessStats{Puts: 41}}})
-	l, err := a.listenMetrics()
+	l, err := m.listenMetrics()
 	if err != nil {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
 	ctx := t.Context()
-	go func() { served <- a.serveMetrics(ctx, l) }()
-	response, err := http.Get("http://" + a.metered + "/metrics")
+	go func() { served <- m.serveMetrics(ctx, l) }()
+	response, err := http.Get("http://" + m.metered + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,24 +36,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	return root.ExecuteContext(ctx)
+	return admin.Execute(ctx, root)
 }
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
-	root := &cobra.Command{
-		Use:           "cairn",
-		Short:         "Stateful streaming jobs that lose no state and do not stop",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return &admin.UsageError{Err: fmt.Errorf("no command %q: see cairn --help", args[0])}
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	root.AddCommand(demoCommand(stdout, stderr), devCommand(stdout), versionCommand(stdout))
+	root := admin.Group(&cobra.Command{Use: "cairn", Short: "Stateful streaming jobs that lose no state and do not stop"},
+		demoCommand(stdout, stderr), devCommand(stdout), versionCommand(stdout))
 	root.AddCommand(demo.Hidden()...)
 	admin.AddCommands(root, stdout, stderr)
 	return root
@@ -64,7 +52,7 @@ func demoCommand(stdout, stderr io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run a job on a cluster of its own, kill its leader and a worker, and prove the output exact",
-		Args:  cobra.NoArgs,
+		Args:  admin.Args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return demo.Run(cmd.Context(), cfg) },
 	}
 	f := cmd.Flags()
@@ -81,7 +69,7 @@ func devCommand(stdout io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run a cluster on this machine until Ctrl-C",
-		Args:  cobra.NoArgs,
+		Args:  admin.Args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return demo.Dev(cmd.Context(), cfg) },
 	}
 	f := cmd.Flags()
@@ -97,7 +85,7 @@ func versionCommand(stdout io.Writer) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  admin.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintf(stdout, "cairn %s %s/%s %s\n", build.Version(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 			return err

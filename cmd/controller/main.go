@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -29,8 +30,20 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "controller:", err)
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
+}
+
+// usageError is a wrong command line or configuration: nothing was started.
+type usageError struct{ error }
+
+// exitCode is 2 for a usageError and 1 for what failed later, so that a
+// supervisor knows when starting again is of no use.
+func exitCode(err error) int {
+	if errors.As(err, new(usageError)) {
+		return 2
+	}
+	return 1
 }
 
 // options are the flags as they are given.
@@ -54,20 +67,33 @@ func newCommand(stderr io.Writer, start func(context.Context, controller.Config)
 	cmd := &cobra.Command{
 		Use:           "controller",
 		Short:         "Run one of the controllers of a Cairn cluster",
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
 		Version:       build.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := o.config(cmd.Flags(), stderr)
+			if err == nil {
+				err = cfg.WithDefaults().Validate()
+			}
 			if err != nil {
-				return err
+				return usageError{err}
 			}
 			return start(cmd.Context(), cfg)
 		},
 	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see controller --help", err)}
+	})
 	o.addFlags(cmd.Flags())
 	return cmd
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(cmd, args); err != nil {
+		return usageError{err}
+	}
+	return nil
 }
 
 func (o *options) addFlags(f *pflag.FlagSet) {

@@ -91,3 +91,11 @@ func TestRunTellsAllProblems(t *testing.T) {
 		}
 	}
 }
+
+// TestExampleConfiguration: the file in docs works as it stands.
+func TestExampleConfiguration(t *testing.T) {
+	cfg, err := parse(t, "--config", "../../docs/controller.yaml")
+	if err != nil || cfg.ID != "c1" || len(cfg.Peers) != 3 || cfg.RaftTimeout != 200*time.Millisecond {
+		t.Errorf("docs/controller.yaml: %+v, %v", cfg, err)
+	}
+}

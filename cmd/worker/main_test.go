@@ -86,3 +86,11 @@ func TestBadConfigurationIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestExampleConfiguration: the file in docs works as it stands.
+func TestExampleConfiguration(t *testing.T) {
+	cfg, err := parse(t, "--config", "../../docs/worker.yaml")
+	if err != nil || cfg.ID != "w1" || cfg.Slots != 8 || len(cfg.Controllers) != 3 {
+		t.Errorf("docs/worker.yaml: %+v, %v", cfg, err)
+	}
+}

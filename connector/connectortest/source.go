@@ -125,7 +125,7 @@ func (r *reading[T]) run(ctx context.Context, size func() int, stop func() bool)
 		done, err := r.read(ctx, reader, size, stop)
 		position = bytes.Clone(reader.Position())
 		if again := reader.Position(); !bytes.Equal(position, again) {
-			return fmt.Errorf("Position is %x and then %x", position, again)
+			return fmt.Errorf("position is %x and then %x", position, again)
 		}
 		if closed := reader.Close(); err == nil {
 			err = closed
@@ -171,7 +171,7 @@ func (r *reading[T]) check(reader connector.Reader[T], before, most int) error {
 		return fmt.Errorf("%d values have %d times", len(r.all.Values), len(r.all.Times))
 	}
 	if n := len(r.all.Values) - before; n > most {
-		return fmt.Errorf("Next gave %d records where %d were the most", n, most)
+		return fmt.Errorf("a call of Next gave %d records where %d were the most", n, most)
 	}
 	for i, at := range r.all.Times[before:] {
 		if at <= r.wm && at != connector.NoTime {

@@ -129,6 +129,21 @@ func TestReadsWhatIsThere(t *testing.T) {
 	}
 }
 
+// TestFilesWithoutRows are no mistake; a Parquet file of them may have no row
+// group at all.
+func TestFilesWithoutRows(t *testing.T) {
+	for format, source := range formats {
+		for _, replay := range []*files.Replay{nil, {Duration: time.Second}} {
+			s := numbered(source("x.*"))
+			s.FS = fstest.MapFS{"x." + format: {Data: content(t, format, nil)}}
+			s.Replay = replay
+			if got, bad := readAll(t, s, connector.Env{}); len(got.Values) > 0 || len(bad) > 0 {
+				t.Errorf("%s: got %d rows and %d bad ones", format, len(got.Values), len(bad))
+			}
+		}
+	}
+}
+
 func TestReplaysFromAnyPosition(t *testing.T) {
 	for format, source := range formats {
 		for name, set := range map[string]func(*files.Source[row]){

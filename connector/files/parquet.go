@@ -150,11 +150,11 @@ type parquetCursor[T any] struct {
 }
 
 func (c *parquetCursor[T]) next() (*T, error) {
-	for c.row >= c.file.starts[c.group+1] || c.rows == nil {
-		if c.row >= c.file.starts[len(c.file.groups)] {
-			c.rows = nil
-			return nil, io.EOF
-		}
+	if c.row >= c.file.starts[len(c.file.groups)] {
+		c.rows = nil
+		return nil, io.EOF
+	}
+	if c.rows == nil || c.row >= c.file.starts[c.group+1] {
 		for c.row >= c.file.starts[c.group+1] {
 			c.group++
 		}

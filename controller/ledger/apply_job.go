@@ -18,7 +18,7 @@ func (t *transition) submitJob(c *SubmitJob) any {
 	}
 	j := &Job{
 		ID: c.Job, Name: c.Name, Artifact: c.Artifact, Args: c.Args, Graph: c.Graph,
-		Options: c.Options, Platform: c.Platform,
+		Options: c.Options, Platform: c.Platform, Parallelism: c.Parallelism,
 		Status: Created, SubmittedAt: t.Now, NextCheckpoint: 1, Catalog: catalog.New(),
 	}
 	t.emit(Event{Type: EventJobSubmitted, Job: c.Job, Detail: c.Name})

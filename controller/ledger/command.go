@@ -81,6 +81,9 @@ type (
 		Graph    []byte           `cbor:"6,keyasint"` // dataflow.Graph as JSON
 		Options  dataflow.Options `cbor:"7,keyasint"` // defaults filled in
 		Platform string           `cbor:"8,keyasint"`
+		// Parallelism is what the submit asked for of operators that do not
+		// fix their own; 0: nothing. The program needs it to build Graph again.
+		Parallelism int `cbor:"9,keyasint,omitempty"`
 	}
 	// StartAttempt begins the next attempt of a job: Apply chooses the number
 	// and the restore point (the newest complete checkpoint at this index),

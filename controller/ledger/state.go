@@ -170,6 +170,8 @@ type Job struct {
 	History        []CheckpointHistory   `cbor:"23,keyasint,omitempty"`
 	Failures       []FailureRecord       `cbor:"24,keyasint,omitempty"`
 	Catalog        *catalog.Catalog      `cbor:"25,keyasint"`
+
+	Parallelism int `cbor:"26,keyasint,omitempty"` // asked for at submit, see SubmitJob
 }
 
 // Completed is CompleteCheckpoint's result.

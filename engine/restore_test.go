@@ -1,0 +1,45 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"testing"
+
+	"github.com/cairnstream/cairn/connector/blackhole"
+	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/snapshot"
+)
+
+// TestRestoredWatermark: idle channels can make the watermark of one subtask
+// run ahead of another's. A subtask goes on with its own, or it would drop records
+// that it had still taken.
+func TestRestoredWatermark(t *testing.T) {
+	r := &restored{}
+	for _, wm := range []uint64{100, 10} {
+		r.parts = append(r.parts, snapshot.Operator{Lists: map[string][][]byte{watermarkList: {binary.BigEndian.AppendUint64(nil, wm)}}})
+	}
+	for _, c := range []struct {
+		subtask, parallelism int
+		want                 int64
+	}{{0, 2, 100}, {1, 2, 10}, {0, 1, 100}, {2, 3, 100}} {
+		if got := r.watermark(c.subtask, c.parallelism); got != c.want {
+			t.Errorf("subtask %d of %d: %d, want %d", c.subtask, c.parallelism, got, c.want)
+		}
+	}
+}
+
+// TestRestoreKeepsTransactions: a sink that has lost its two-phase commit can
+// not make the restore point's output visible, so the restore is refused.
+func TestRestoreKeepsTransactions(t *testing.T) {
+	p := &Program{Graph: &dataflow.Graph{}, Operators: map[dataflow.UID]Operator{"out": NewSink[int](blackhole.Sink[int]{})}}
+	r := &Restore{Checkpoint: 7, Processes: []snapshot.Process{{Subtasks: []snapshot.Subtask{{Operators: []snapshot.Operator{
+		{UID: "out", Transactions: []snapshot.Transaction{{Checkpoint: 7}}},
+	}}}}}}
+	if err := checkRestore(p, r, restoredOperators(r)); !errors.Is(err, errNotTransactional) {
+		t.Errorf("got %v", err)
+	}
+	r.CommitsKnown = 7
+	if err := checkRestore(p, r, restoredOperators(r)); err != nil {
+		t.Errorf("with all commits known: %v", err)
+	}
+}
