@@ -279,6 +279,6 @@ func tooFewSlots(t *testing.T, ctx context.Context, c *Cluster) {
 	}
 	table, err := c.CLI(ctx, "job", "show", job)
 	must(t, err)
-	says(t, table, "waiting for 2 more slots")
+	says(t, table, "waiting for 2 slots more")
 	c.cancel(t, ctx, job)
 }

@@ -40,39 +40,29 @@ func (s *Store) putArtifact(ctx context.Context, sha256 string, r io.ReadSeeker)
 			objectstore.ErrCorrupt, size, sum, sha256)
 	}
 	o := catalog.Object{Key: ArtifactKey(s.cluster, sha256), Size: size, SHA256: sha256}
-	existed, err := s.holds(ctx, o)
+	existed, err := s.intact(ctx, o.Key, sha256)
 	if err != nil || existed {
 		return o, existed, err
 	}
 	return o, false, s.bucket.PutFile(ctx, o.Key, r, size)
 }
 
-// holds tells whether the bucket has the object with the right content.
-func (s *Store) holds(ctx context.Context, o catalog.Object) (bool, error) {
-	info, err := objectstore.Stat(ctx, s.bucket, o.Key)
-	if errors.Is(err, objectstore.ErrNotFound) || err == nil && info.Size != o.Size {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	err = objectstore.Check(ctx, s.bucket, o.Key, o.SHA256)
+// intact tells whether the bucket has the object with this SHA-256.
+func (s *Store) intact(ctx context.Context, key, sha256 string) (bool, error) {
+	err := objectstore.Check(ctx, s.bucket, key, sha256)
 	if errors.Is(err, objectstore.ErrCorrupt) || errors.Is(err, objectstore.ErrNotFound) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// HasArtifact tells whether the artifact is in the bucket.
+// HasArtifact tells whether the bucket has the artifact with the right content.
+// It reads all of it: a damaged one must be put again before a job can run.
 func (s *Store) HasArtifact(ctx context.Context, sha256 string) (bool, error) {
 	if err := checkSHA256(sha256); err != nil {
 		return false, fmt.Errorf("look for artifact %.12s: %w", sha256, err)
 	}
-	_, err := objectstore.Stat(ctx, s.bucket, ArtifactKey(s.cluster, sha256))
-	if errors.Is(err, objectstore.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	return s.intact(ctx, ArtifactKey(s.cluster, sha256), sha256)
 }
 
 // FetchArtifact brings the artifact to the local file path, executable. The

@@ -151,6 +151,9 @@ func TestArtifactHeals(t *testing.T) {
 	if err := s.FetchArtifact(t.Context(), sum, path); !errors.Is(err, objectstore.ErrCorrupt) {
 		t.Errorf("fetch of a damaged artifact: %v", err)
 	}
+	if ok, err := s.HasArtifact(t.Context(), sum); ok || err != nil {
+		t.Errorf("has a damaged artifact: %v, %v", ok, err)
+	}
 	if _, existed, err := s.PutArtifact(t.Context(), sum, strings.NewReader("program")); existed || err != nil {
 		t.Errorf("put: existed %v, %v", existed, err)
 	}

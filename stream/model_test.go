@@ -257,7 +257,7 @@ func runModel(t *testing.T, m model) {
 		parallelism = 1 + r.IntN(4)
 	}
 	compare(t, m.got(sink), m.want())
-	t.Logf("shape %d, window %v, %d processes, %d kills, %d checkpoints, %d aborted", m.shape, m.window, c.Processes, kills, c.Completed, c.Aborted)
+	t.Logf("shape %d, window %v, %d processes, %d kills, %d checkpoints, %d aborted, %d objects deleted", m.shape, m.window, c.Processes, kills, c.Completed, c.Aborted, c.Deleted)
 }
 
 func compare(t *testing.T, got, want []string) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,8 +44,9 @@ type Cluster struct {
 
 	mu   sync.Mutex
 	kill context.CancelCauseFunc // of the running attempt
-	// Completed counts checkpoints, Aborted those given up.
-	Completed, Aborted int
+	// Completed counts checkpoints, Aborted those given up, Deleted objects
+	// that no checkpoint needed any more.
+	Completed, Aborted, Deleted int
 }
 
 // New returns a cluster with a bucket in memory.
@@ -243,6 +245,7 @@ func (k *controller) hear(e event) error {
 
 func (k *controller) complete() {
 	k.c.Completed++
+	old := k.c.restore
 	r := &engine.Restore{Checkpoint: k.id, Attempt: k.c.attempt}
 	if k.c.restore != nil {
 		r.CommitsKnown = k.c.restore.CommitsKnown
@@ -251,6 +254,7 @@ func (k *controller) complete() {
 		r.Processes = append(r.Processes, *p)
 	}
 	k.c.restore = r
+	k.collect(old)
 	for _, s := range k.shares {
 		s.attempt.Completed(k.id)
 	}
@@ -259,6 +263,32 @@ func (k *controller) complete() {
 		return
 	}
 	k.trigger()
+}
+
+// collect deletes the objects that only the checkpoint before referred to, and those
+// that are released: only the newest checkpoint is retained, so one that needs
+// more than it says can not be restored.
+func (k *controller) collect(old *engine.Restore) {
+	var garbage, needed []snapshot.Run
+	if old != nil {
+		for _, p := range old.Processes {
+			garbage = append(garbage, p.Objects...)
+		}
+	}
+	for _, p := range k.parts {
+		garbage, needed = append(garbage, p.Released...), append(needed, p.Objects...)
+	}
+	for _, run := range garbage {
+		for n := run.Lo; n <= run.Hi; n++ {
+			if slices.ContainsFunc(needed, func(r snapshot.Run) bool { return r.Prefix == run.Prefix && r.Lo <= n && n <= r.Hi }) {
+				continue
+			}
+			if err := k.c.Bucket.Delete(context.Background(), fmt.Sprintf("%s%012d.0", run.Prefix, n)); err != nil {
+				panic(err) // the bucket in memory never fails
+			}
+			k.c.Deleted++
+		}
+	}
 }
 
 // confirm tells everybody what everybody has committed.
