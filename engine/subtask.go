@@ -120,14 +120,16 @@ func (s *subtask) run(ctx context.Context) (err error) {
 	return context.Cause(ctx)
 }
 
-// PanicError is a panic in an operator's code.
+// PanicError is a panic in a job's code. Stack is that of the goroutine, as
+// debug.Stack prints it.
 type PanicError struct {
 	Value any
 	Stack []byte
 }
 
-// Error has the panic's value and stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Value, e.Stack) }
+// Error is one line of the panic's value, without the stack: it becomes the
+// reason of a failure, in tables and logs.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
 // turn does one piece of work, or waits until there is some.
 func (s *subtask) turn(ctx context.Context) error {

@@ -12,17 +12,15 @@ import (
 	"time"
 
 	"github.com/cairnstream/cairn/controller"
+	"github.com/cairnstream/cairn/internal/daemon"
 )
 
 // parse runs the command line without starting anything.
 func parse(t *testing.T, args ...string) (controller.Config, error) {
 	t.Helper()
 	var got controller.Config
-	cmd := newCommand(&bytes.Buffer{}, func(_ context.Context, cfg controller.Config) error { got = cfg; return nil })
-	cmd.SetArgs(args)
-	cmd.SetOut(&bytes.Buffer{})
-	cmd.SetErr(&bytes.Buffer{})
-	err := cmd.ExecuteContext(t.Context())
+	start := func(_ context.Context, cfg controller.Config) error { got = cfg; return nil }
+	err := daemon.Run(t.Context(), program(start), args, &bytes.Buffer{}, &bytes.Buffer{})
 	return got, err
 }
 
@@ -81,7 +79,7 @@ func TestUsageErrors(t *testing.T) {
 // TestRunTellsAllProblems shows that a wrong configuration costs nothing: it
 // is refused, whole, before anything is opened.
 func TestRunTellsAllProblems(t *testing.T) {
-	err := run(t.Context(), []string{"--raft-timeout", "1ms"}, &bytes.Buffer{}, &bytes.Buffer{})
+	_, err := parse(t, []string{"--raft-timeout", "1ms"}...)
 	if err == nil {
 		t.Fatal("no error")
 	}

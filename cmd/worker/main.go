@@ -1,163 +1,45 @@
 //go:build unix
 
 // Command worker is the agent on one machine of a Cairn cluster. See package
-// worker for what it does; here are its flags and its configuration file.
+// worker for what it does; here are its flags.
 package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/cairnstream/cairn/internal/build"
+	"github.com/cairnstream/cairn/internal/daemon"
 	"github.com/cairnstream/cairn/worker"
 )
 
-func main() {
-	// SIGTERM ends the context: the agent ends its job processes and stops; the
-	// leader restarts the jobs elsewhere.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "worker:", err)
-		os.Exit(exitCode(err))
-	}
-}
+func main() { os.Exit(daemon.Main(program(worker.Run))) }
 
-// usageError is a wrong command line or configuration: nothing was started.
-type usageError struct{ error }
-
-// exitCode is 2 for a usageError and 1 for what failed later, so that a
-// supervisor knows when starting again is of no use.
-func exitCode(err error) int {
-	if errors.As(err, new(usageError)) {
-		return 2
-	}
-	return 1
-}
-
-// options are the flags as they are given.
-type options struct {
-	worker.Config
-	configFile, logFormat, logLevel string
-}
-
-// run is the program.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	cmd := newCommand(stderr, worker.Run)
-	cmd.SetArgs(args)
-	cmd.SetOut(stdout)
-	cmd.SetErr(stderr)
-	return cmd.ExecuteContext(ctx)
-}
-
-// newCommand is the command line; start is what runs the agent.
-func newCommand(stderr io.Writer, start func(context.Context, worker.Config) error) *cobra.Command {
-	o := &options{}
-	cmd := &cobra.Command{
-		Use:           "worker",
-		Short:         "Run the agent on one machine of a Cairn cluster",
-		Args:          noArgs,
-		Version:       build.Version(),
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := o.config(cmd.Flags(), stderr)
-			if err == nil {
-				err = cfg.WithDefaults().Validate()
+// program is the command line; start is what runs the agent.
+func program(start func(context.Context, worker.Config) error) daemon.Program {
+	cfg := worker.Config{Build: build.Version()}
+	return daemon.Program{
+		Name: "worker", Short: "Run the agent on one machine of a Cairn cluster",
+		Flags: func(f *pflag.FlagSet) { addFlags(f, &cfg) },
+		Start: func(ctx context.Context, log *slog.Logger) error {
+			cfg.Log = log
+			if err := cfg.WithDefaults().Validate(); err != nil {
+				return daemon.UsageError{Err: err}
 			}
-			if err != nil {
-				return usageError{err}
-			}
-			return start(cmd.Context(), cfg)
+			return start(ctx, cfg)
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see worker --help", err)}
-	})
-	o.addFlags(cmd.Flags())
-	return cmd
 }
 
-func noArgs(cmd *cobra.Command, args []string) error {
-	if err := cobra.NoArgs(cmd, args); err != nil {
-		return usageError{err}
-	}
-	return nil
-}
-
-func (o *options) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.ID, "id", "", "this worker's name in the cluster, for ever (default: the host name)")
-	f.StringVar(&o.DataDir, "data-dir", "", "folder for artifacts and logs; belongs to this worker alone")
-	f.IntVar(&o.Slots, "slots", 0, "how many subtasks of one operator fit here (default: the number of processors)")
-	f.StringSliceVar(&o.Controllers, "controllers", nil, "API addresses of controllers, as host:port,host:port; one that answers is enough")
-	f.StringVar(&o.Host, "host", "", "name or address by which other workers reach this machine (default: 127.0.0.1)")
-	f.StringVar(&o.MetricsListen, "metrics-listen", "", "serve /metrics and /debug/pprof here (default: nowhere)")
-	f.BoolVar(&o.Trace, "trace", false, "job processes append measurements to trace.jsonl in the data folder")
-	f.StringVar(&o.configFile, "config", "", "YAML file with these same names; a flag that is given wins")
-	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
-	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
-}
-
-// config joins flags and file. Package worker checks the values.
-func (o *options) config(flags *pflag.FlagSet, stderr io.Writer) (worker.Config, error) {
-	if o.configFile != "" {
-		if err := readConfig(o.configFile, flags); err != nil {
-			return worker.Config{}, err
-		}
-	}
-	o.Build = build.Version()
-	var err error
-	o.Log, err = newLog(stderr, o.logFormat, o.logLevel)
-	return o.Config, err
-}
-
-// readConfig sets the flags that the file names and the command line does not.
-func readConfig(path string, flags *pflag.FlagSet) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("--config: %w", err)
-	}
-	values := map[string]string{}
-	if err := yaml.Unmarshal(data, &values); err != nil {
-		return fmt.Errorf("--config %s: %w", path, err)
-	}
-	for name, value := range values {
-		flag := flags.Lookup(name)
-		if flag == nil || name == "config" {
-			return fmt.Errorf("--config %s: there is no setting %q; the names are the flags' (see --help)", path, name)
-		}
-		if flag.Changed {
-			continue
-		}
-		if err := flags.Set(name, value); err != nil {
-			return fmt.Errorf("--config %s: %w", path, err)
-		}
-	}
-	return nil
-}
-
-func newLog(w io.Writer, format, level string) (*slog.Logger, error) {
-	var least slog.Level
-	if err := least.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level %q: want debug, info, warn or error", level)
-	}
-	options := &slog.HandlerOptions{Level: least}
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(w, options)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(w, options)), nil
-	}
-	return nil, fmt.Errorf("--log-format %q: want text or json", format)
+func addFlags(f *pflag.FlagSet, cfg *worker.Config) {
+	f.StringVar(&cfg.ID, "id", "", "this worker's name in the cluster, for ever (default: the host name)")
+	f.StringVar(&cfg.DataDir, "data-dir", "", "folder for artifacts and logs; belongs to this worker alone")
+	f.IntVar(&cfg.Slots, "slots", 0, "how many subtasks of one operator fit here (default: the number of processors)")
+	f.StringSliceVar(&cfg.Controllers, "controllers", nil, "API addresses of controllers, as host:port,host:port; one that answers is enough")
+	f.StringVar(&cfg.Host, "host", "", "name or address by which other workers reach this machine (default: 127.0.0.1)")
+	f.StringVar(&cfg.MetricsListen, "metrics-listen", "", "serve /metrics and /debug/pprof here (default: nowhere)")
+	f.BoolVar(&cfg.Trace, "trace", false, "job processes append measurements to trace.jsonl in the data folder")
 }

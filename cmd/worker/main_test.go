@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cairnstream/cairn/internal/daemon"
 	"github.com/cairnstream/cairn/worker"
 )
 
@@ -18,11 +19,8 @@ import (
 func parse(t *testing.T, args ...string) (worker.Config, error) {
 	t.Helper()
 	var got worker.Config
-	cmd := newCommand(&bytes.Buffer{}, func(_ context.Context, cfg worker.Config) error { got = cfg; return nil })
-	cmd.SetArgs(args)
-	cmd.SetOut(&bytes.Buffer{})
-	cmd.SetErr(&bytes.Buffer{})
-	err := cmd.ExecuteContext(t.Context())
+	start := func(_ context.Context, cfg worker.Config) error { got = cfg; return nil }
+	err := daemon.Run(t.Context(), program(start), args, &bytes.Buffer{}, &bytes.Buffer{})
 	return got, err
 }
 
@@ -76,7 +74,7 @@ func TestUsageErrors(t *testing.T) {
 }
 
 func TestBadConfigurationIsRefused(t *testing.T) {
-	err := run(t.Context(), []string{"--id", "W 1", "--slots", "-1"}, &bytes.Buffer{}, &bytes.Buffer{})
+	_, err := parse(t, []string{"--id", "W 1", "--slots", "-1"}...)
 	if err == nil {
 		t.Fatal("it was taken")
 	}

@@ -2,6 +2,7 @@ package files
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -103,28 +104,39 @@ func parseTime(v reflect.Value, text string) error {
 	return fmt.Errorf("%q is not a time such as 2006-01-02 15:04:05 or 2006-01-02T15:04:05Z", text)
 }
 
+// notA says in a person's words why strconv could not parse text; nil for nil.
+func notA(what string, v reflect.Value, text string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, strconv.ErrRange):
+		return fmt.Errorf("%.100q does not fit in %v", text, v.Type().Kind())
+	}
+	return fmt.Errorf("%.100q is not %s", text, what)
+}
+
 func parseInt(v reflect.Value, text string) error {
 	n, err := strconv.ParseInt(text, 10, v.Type().Bits())
 	v.SetInt(n)
-	return err
+	return notA("an integer", v, text, err)
 }
 
 func parseUint(v reflect.Value, text string) error {
 	n, err := strconv.ParseUint(text, 10, v.Type().Bits())
 	v.SetUint(n)
-	return err
+	return notA("an integer of zero or more", v, text, err)
 }
 
 func parseFloat(v reflect.Value, text string) error {
 	x, err := strconv.ParseFloat(text, v.Type().Bits())
 	v.SetFloat(x)
-	return err
+	return notA("a number", v, text, err)
 }
 
 func parseBool(v reflect.Value, text string) error {
 	b, err := strconv.ParseBool(text)
 	v.SetBool(b)
-	return err
+	return notA("true or false", v, text, err)
 }
 
 func parseString(v reflect.Value, text string) error {

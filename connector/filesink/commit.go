@@ -13,7 +13,7 @@ import (
 
 // Commit gives the transactions' parts their final names. A part that is there
 // already is read and compared: the same content is a commit that is being
-// repeated, and made durable once more; other content is ErrConflict.
+// repeated, other content is ErrConflict.
 func (s *Sink[T]) Commit(ctx context.Context, env connector.Env, txns []snapshot.Transaction) error {
 	return s.each(ctx, env, txns, "commit", func(b objectstore.Bucket, p payload) error { return commit(ctx, b, p) })
 }
@@ -46,21 +46,18 @@ func (s *Sink[T]) each(ctx context.Context, env connector.Env, txns []snapshot.T
 	return nil
 }
 
-// commit makes one part visible and durable. Two machines that do it at once
-// copy the same staged part.
-//
-// A part that is there already is copied again while it is staged: whoever
-// committed it may have died between the rename and the sync of the folder, and
-// the staged part goes once this commit is confirmed.
+// commit makes one part visible. Two machines that do it at once both find no
+// final part and copy the same staged one.
 func commit(ctx context.Context, b objectstore.Bucket, p payload) error {
 	err := compare(ctx, b, p)
-	if err != nil && !errors.Is(err, objectstore.ErrNotFound) {
+	if !errors.Is(err, objectstore.ErrNotFound) {
 		return err
 	}
-	if err = b.Copy(ctx, p.Final, p.Staged.Key); !errors.Is(err, objectstore.ErrNotFound) {
+	err = b.Copy(ctx, p.Final, p.Staged.Key)
+	if !errors.Is(err, objectstore.ErrNotFound) {
 		return err
 	}
-	// The commit is confirmed and forgotten, perhaps by another machine since we looked.
+	// Another machine may have committed and forgotten it since we looked.
 	if err := compare(ctx, b, p); !errors.Is(err, objectstore.ErrNotFound) {
 		return err
 	}

@@ -223,36 +223,6 @@ func TestCommitAfterForget(t *testing.T) {
 	}
 }
 
-// tornCopies copies, and fails as if the name's folder could not be synced, once.
-type tornCopies struct {
-	objectstore.Bucket
-	copies int
-}
-
-func (b *tornCopies) Copy(ctx context.Context, dst, src string) error {
-	if b.copies++; b.copies == 1 {
-		return errors.Join(b.Bucket.Copy(ctx, dst, src), errors.New("the folder is not synced"))
-	}
-	return b.Bucket.Copy(ctx, dst, src)
-}
-
-// TestRepeatedCommitIsDurable: a part that is visible may not be durable, so a
-// repeated commit does not take the sight of it for a commit.
-func TestRepeatedCommitIsDurable(t *testing.T) {
-	b := &tornCopies{Bucket: mem.New()}
-	s, env := filesink.JSONLines[record]("mem://x"), connectortest.Env(b)
-	txns := prepare(t, s, env, 3)
-	if err := s.Commit(t.Context(), env, txns); err == nil {
-		t.Fatal("the first commit did not fail")
-	}
-	if err := s.Commit(t.Context(), env, txns); err != nil {
-		t.Fatal(err)
-	}
-	if b.copies != 2 {
-		t.Errorf("%d copies, want 2: the second makes the part durable", b.copies)
-	}
-}
-
 func TestLostPartIsAnError(t *testing.T) {
 	b := mem.New()
 	s, env := filesink.JSONLines[record]("mem://x"), connectortest.Env(b)

@@ -62,6 +62,7 @@ var Rules = []Rule{
 	{"cmd", everything, "commands introduce everybody to everybody"},
 	{"examples", join(words, "stream", "connector", "objectstore"), "an example is what an outsider could write"},
 	{"chaos", []string{"wire"}, "chaos sees binaries and the protocol, or it would test what it assumes"},
+	{"chaos/testjobs", join(words, "stream", "connector", "objectstore"), "a test job is what an outsider could write, as an example is"},
 	{"chaos/sim", everything, "the simulation runs the inside"},
 
 	// Small sharp tools, for everybody. Those that know somebody have a rule.
@@ -110,7 +111,7 @@ var Owners = []Owner{
 	{"github.com/hashicorp/", []string{"ha", "internal/virtual"}, "Raft's types stop at ha"},
 	{"go.etcd.io/bbolt", []string{"ha"}, "Raft's log is ha's"},
 	{"github.com/minio/", []string{"objectstore/s3", "internal/miniotest"}, "S3 stops at objectstore"},
-	{"github.com/spf13/", []string{"admin", "cmd", "demo"}, "commands are parsed at the top"},
+	{"github.com/spf13/", []string{"admin", "cmd", "demo", "internal/daemon"}, "commands are parsed at the top"},
 }
 
 // everything stands for all packages.
