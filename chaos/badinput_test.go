@@ -162,10 +162,13 @@ func badRows(t *testing.T, ctx context.Context, c *Cluster) {
 		if rows := strings.Join(lines(t, out, job), ""); rows != `{"id":1,"name":"one"}{"id":4,"name":"four"}` {
 			t.Errorf("%s: the good rows are %s", file, rows)
 		}
-		says(t, strings.Join(lines(t, bad, job), "\n"), in, "row 1", "row 2")
+		says(t, strings.Join(lines(t, bad, job), "\n"), in, "row 1", "row 2", `"Raw":"rubbish`)
 		log, err := c.CLI(ctx, "job", "logs", job)
 		must(t, err)
 		says(t, log, "bad record", in, "row 1", "row 2")
+		if strings.Contains(log, "strconv") {
+			t.Errorf("%s: the log speaks of Go: %s", file, log)
+		}
 		if v := c.show(t, ctx, job); v.Job.Status != "running" || v.Job.Attempt != 1 {
 			t.Errorf("%s: the job did not go on: %+v", file, v.Job)
 		}

@@ -7,6 +7,7 @@ package connector
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"time"
 
@@ -80,9 +81,15 @@ type Watermarker interface{ Watermark() int64 }
 // hands it over instead of failing, unless it was told to fail.
 type BadRecord struct {
 	Split string
-	Where string // such as "line 17" or "row 2041"
+	Where string // such as "row 2041", counted from 0
 	Raw   []byte // at most the first 4 KiB
 	Error string
+}
+
+// MarshalJSON writes Raw as text, so that a person can read it. What is no
+// UTF-8 in it is replaced, as encoding/json does with strings.
+func (b BadRecord) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct{ Split, Where, Raw, Error string }{b.Split, b.Where, string(b.Raw), b.Error})
 }
 
 // BadRecords is a Reader that sets corrupt rows aside.

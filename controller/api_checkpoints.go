@@ -156,7 +156,7 @@ func (s controlService) DeleteCheckpoint(ctx context.Context, r *wire.DeleteChec
 	}
 	cmd := &ledger.DeleteCheckpoint{Header: l.header(""), Job: record.ID, ID: dataflow.CheckpointID(r.Checkpoint)}
 	if _, err := l.commit(ctx, cmd); err != nil {
-		return nil, statusOf(fmt.Errorf("delete checkpoint %d of job %s: %w", r.Checkpoint, record.ID, err))
+		return nil, statusOf(err)
 	}
 	l.wakeCollector()
 	return &wire.DeleteCheckpointResponse{}, nil

@@ -175,7 +175,7 @@ func (s controlService) RestartJob(ctx context.Context, r *wire.RestartJobReques
 		return nil, statusOf(err)
 	}
 	if !record.Status.Active() {
-		return nil, statusOf(fmt.Errorf("restart %s, which is %s: %w", record.ID, record.Status, ledger.ErrJobEnded))
+		return nil, statusOf(fmt.Errorf("it is %s: %w", record.Status, ledger.ErrJobEnded))
 	}
 	attempt := attemptOf(record)
 	if record.Status == ledger.Deploying || record.Status == ledger.Running {
@@ -185,7 +185,7 @@ func (s controlService) RestartJob(ctx context.Context, r *wire.RestartJobReques
 			NotBefore: now.UnixMilli(), FailuresInRow: record.FailuresInRow,
 		})
 		if err != nil {
-			return nil, statusOf(fmt.Errorf("restart %s: %w", record.ID, err))
+			return nil, statusOf(err)
 		}
 	}
 	_, err = inLoop(ctx, l, func() (struct{}, error) { l.restartNow(record.ID, attempt); return struct{}{}, nil })

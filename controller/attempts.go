@@ -190,7 +190,24 @@ func (l *leader) stopEverywhere(j *job, endProcess bool, reason string) {
 	for _, p := range j.processes {
 		l.order(p.worker, p.incarnation, stopOrder(j.id, j.attempt, endProcess, reason))
 	}
+	if endProcess && !j.swept {
+		j.swept = true
+		l.endLeftovers(j)
+	}
 	j.processes = nil
+}
+
+// endLeftovers ends the task processes that were stopped without being ended,
+// for a next attempt that never came: the job waited for its restart.
+func (l *leader) endLeftovers(j *job) {
+	told := map[dataflow.WorkerID]bool{}
+	for _, p := range j.previous {
+		if told[p.Worker] || j.process(p.Worker, p.Incarnation) != nil {
+			continue
+		}
+		told[p.Worker] = true
+		l.order(p.Worker, p.Incarnation, stopOrder(j.id, j.attempt, true, "the job runs no more"))
+	}
 }
 
 func stopOrder(id dataflow.JobID, attempt dataflow.Attempt, endProcess bool, reason string) *wire.LeaderMessage {

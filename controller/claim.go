@@ -19,8 +19,7 @@ const claimAgain = time.Second
 // controller can not serve this cluster with this bucket.
 func (w *world) claim(ctx context.Context) error {
 	for !w.claimed.Load() {
-		fingerprint := claim.Fingerprint{Cluster: w.cluster(), Created: time.Now().UTC()}
-		err := claim.Claim(ctx, w.bucket, fingerprint, claim.Options{AssumeExclusive: w.cfg.AssumeExclusive})
+		err := w.claimOnce(ctx)
 		switch {
 		case err == nil:
 			w.claimed.Store(true)
@@ -36,9 +35,32 @@ func (w *world) claim(ctx context.Context) error {
 	return nil
 }
 
+// claimOnce claims the bucket for a cluster without jobs. One that has jobs has
+// claimed its bucket before the first, and their checkpoints are there: another
+// bucket, also one that nobody has, is a mistake. The claim object decides and
+// not the URL, which may be spelled in another way.
+func (w *world) claimOnce(ctx context.Context) error {
+	if len(w.records()) == 0 {
+		fingerprint := claim.Fingerprint{Cluster: w.cluster(), Created: time.Now().UTC()}
+		return claim.Claim(ctx, w.bucket, fingerprint, claim.Options{AssumeExclusive: w.cfg.AssumeExclusive})
+	}
+	err := w.checkBucket(ctx)
+	if err == nil {
+		_, err = claim.Read(ctx, w.bucket)
+	}
+	if errors.Is(err, objectstore.ErrNotFound) {
+		return fmt.Errorf("%w: %s has no claim, and the jobs of this cluster are in %s: start with the right --object-store",
+			errNotOurs, w.bucket.URL(), w.objectStore())
+	}
+	return err
+}
+
+// errNotOurs is returned when the bucket is not the one that holds our jobs.
+var errNotOurs = errors.New("not the bucket of this cluster")
+
 // bucketIsWrong tells whether no retry will help.
 func bucketIsWrong(err error) bool {
-	return errors.Is(err, claim.ErrClaimed) || errors.Is(err, claim.ErrUnsafe) ||
+	return errors.Is(err, errNotOurs) || errors.Is(err, claim.ErrClaimed) || errors.Is(err, claim.ErrUnsafe) ||
 		errors.Is(err, objectstore.ErrNoBucket) || errors.Is(err, objectstore.ErrCorrupt)
 }
 

@@ -83,6 +83,18 @@ func (l *leader) commitsKnown(j *job, id dataflow.CheckpointID) {
 	}
 }
 
+// lastCommitsKnown tells the processes of a job that has ended, before they are
+// told to stop, that all its commits are known: what made them repeatable goes.
+func (l *leader) lastCommitsKnown(j *job) {
+	record := l.record(j.id)
+	if record == nil || record.Catalog.Owed() != nil {
+		return
+	}
+	if newest := record.Catalog.Newest(); newest != nil {
+		l.commitsKnown(j, newest.ID)
+	}
+}
+
 // windDown sees to the end of a job that will not run again but owes sink
 // commits (I5). A finishing job's own processes commit; when one of them is
 // lost, and for a cancelled or failed job, any worker does it from the

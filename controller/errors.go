@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -23,6 +24,9 @@ var (
 	errInvalid = errors.New("invalid request")
 	// errNotFound is returned when a request names what does not exist.
 	errNotFound = errors.New("not found")
+	// errForeign is returned to an agent of another cluster, for which only
+	// another data directory or other controllers help.
+	errForeign = errors.New("agent of another cluster")
 	// errPrecondition is returned when something must change before the
 	// request can be right, and a retry alone does not change it.
 	errPrecondition = errors.New("not possible now")
@@ -45,6 +49,7 @@ var errorCodes = []struct {
 }{
 	{errInvalid, codes.InvalidArgument},
 	{errNotFound, codes.NotFound},
+	{errForeign, codes.PermissionDenied},
 	{ledger.ErrNoJob, codes.NotFound},
 	{ledger.ErrNoCheckpoint, codes.NotFound},
 	{objectstore.ErrNotFound, codes.NotFound},
@@ -68,7 +73,8 @@ var errorCodes = []struct {
 	{context.DeadlineExceeded, codes.DeadlineExceeded},
 }
 
-// statusOf gives err the gRPC code of its class.
+// statusOf gives err the gRPC code of its class. The name of the class that says
+// no more than its code is left out of the text.
 func statusOf(err error) error {
 	if err == nil {
 		return nil
@@ -78,7 +84,7 @@ func statusOf(err error) error {
 	}
 	for _, c := range errorCodes {
 		if errors.Is(err, c.err) {
-			return status.Error(c.code, err.Error())
+			return status.Error(c.code, strings.TrimSuffix(err.Error(), ": "+errInvalid.Error()))
 		}
 	}
 	return status.Error(codes.Internal, err.Error())

@@ -43,6 +43,7 @@ type job struct {
 	triggers     map[string][]chan<- triggered // who asked for a checkpoint, by key
 	confirming   bool                          // a ConfirmCommits is under way
 
+	swept    bool     // no process of the newest attempt is left, as far as orders can tell
 	finisher *session // commits what is owed after the job ran
 	retry    *appointment
 }
@@ -98,7 +99,7 @@ func (j *job) begin(e *ledger.Execution) {
 	for _, id := range slices.Sorted(maps.Keys(byWorker)) {
 		j.processes = append(j.processes, byWorker[id])
 	}
-	j.coordinating, j.slotsMissing = false, 0
+	j.coordinating, j.slotsMissing, j.swept = false, 0, false
 }
 
 // process is the current attempt's share on an agent's incarnation, or nil.
@@ -209,6 +210,7 @@ func attemptOf(record *ledger.Job) dataflow.Attempt {
 
 // retire lets go of a job that has ended, everywhere.
 func (l *leader) retire(j *job) {
+	l.lastCommitsKnown(j)
 	l.stopEverywhere(j, true, "the job has ended")
 	if j.finisher != nil {
 		j.finisher.send(l.term, stopOrder(j.id, j.attempt, true, "the job has ended"))

@@ -16,10 +16,11 @@ import (
 )
 
 const (
-	// pingAfter and pingTimeout let a server notice within about 2 s that the
-	// other end is gone without a word; agents' own heartbeats are faster.
+	// pingAfter and pingTimeout let a server notice within about 4 s that the
+	// other end is gone without a word. An agent is given up after 3 s of missed
+	// heartbeats; pings must not cut off a busy one before.
 	pingAfter   = time.Second
-	pingTimeout = time.Second
+	pingTimeout = 3 * time.Second
 	// pingMin is how often clients may ping us; below it they are misbehaving.
 	pingMin = 500 * time.Millisecond
 	// messageMax bounds one message: an acknowledgement of a large process or a

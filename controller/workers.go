@@ -34,7 +34,7 @@ func (w *worker) attached() bool { return w.session != nil }
 // session: the entry is idempotent, and refuses an incarnation that has ended.
 func (l *leader) register(ctx context.Context, hello *wire.Hello) error {
 	if cluster := l.cluster(); hello.Cluster != "" && hello.Cluster != cluster {
-		return fmt.Errorf("belongs to cluster %s and this is %s; start it with another data directory: %w", hello.Cluster, cluster, errPrecondition)
+		return fmt.Errorf("belongs to cluster %s and this is %s; start it with another data directory: %w", hello.Cluster, cluster, errForeign)
 	}
 	if hello.HighestTerm > uint64(l.term) {
 		return fmt.Errorf("has seen term %d: %w", hello.HighestTerm, errLeaderGone)

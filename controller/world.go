@@ -33,6 +33,12 @@ func (w *world) cluster() (cluster string) {
 	return cluster
 }
 
+// objectStore is the URL that the cluster was made for, for messages.
+func (w *world) objectStore() (url string) {
+	w.ledger.View(func(s *ledger.State) { url = s.ObjectStore })
+	return url
+}
+
 // record is what Raft holds of a job; nil if it knows none. It is not to be changed.
 func (w *world) record(id dataflow.JobID) *ledger.Job {
 	record, err := w.ledger.Job(id)

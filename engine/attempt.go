@@ -106,6 +106,15 @@ func (a *Attempt) Trigger(id dataflow.CheckpointID, at time.Time) {
 	}
 }
 
+// passTrigger begins a checkpoint at the sources here because a barrier of it
+// has come from elsewhere. The leader triggers one process after the other; if
+// it dies in between, those that it did not reach would hold back the channels of
+// the others until the next leader repeats the trigger, and no record would come
+// out meanwhile. The trigger from the leader, when it comes, is then a repeat. A
+// process that hosts sources and nothing downstream of others hears no barrier
+// and waits for the leader.
+func (a *Attempt) passTrigger(id dataflow.CheckpointID, at time.Time) { a.Trigger(id, at) }
+
 // Completed tells that checkpoint id is complete: sinks commit everything up
 // to it, beside the loops, and Events.Committed tells when.
 func (a *Attempt) Completed(id dataflow.CheckpointID) {

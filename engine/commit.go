@@ -13,6 +13,7 @@ import (
 
 	"github.com/cairnstream/cairn/connector"
 	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/snapshot"
 )
 
 // sinkTask is a transactional sink in a subtask here.
@@ -60,9 +61,10 @@ func (a *Attempt) runCommits(ctx context.Context) error {
 			a.cfg.Events.Committed(done)
 			continue
 		}
-		if known = min(known, done); known > forgotten {
-			a.forgetAll(ctx, known)
-			forgotten = known
+		if known = min(known, done); known > forgotten && ctx.Err() == nil {
+			if a.forgetAll(ctx, known); ctx.Err() == nil { // else lastForget does what was cut short
+				forgotten = known
+			}
 			continue
 		}
 		select {
@@ -167,19 +169,30 @@ func finishCommits(ctx context.Context, p *Program, job dataflow.JobID, attempt 
 		return fmt.Errorf("finish commits: checkpoint %d: %w", r.Checkpoint, err)
 	}
 	for _, o := range p.Graph.Operators {
-		found := ops[o.UID]
-		if found == nil {
-			continue
-		}
-		txns := found.transactions(0, 1)
-		if len(txns) == 0 {
+		sink := committerOf(p.Operators[o.UID])
+		if sink == nil {
 			continue
 		}
 		env := connector.Env{Job: job, Attempt: attempt, UID: o.UID, Parallelism: 1, OpenBucket: open, Log: log}
-		sink := committerOf(p.Operators[o.UID])
-		if err := persist(ctx, log, "commit", func() error { return sink.Commit(ctx, env, txns) }); err != nil {
+		if err := settleSink(ctx, sink, env, ops[o.UID], r.Checkpoint); err != nil {
 			return fmt.Errorf("finish commits: sink %q: %w", o.UID, err)
 		}
 	}
 	return nil
+}
+
+// settleSink commits what a sink owes at a checkpoint, the job's last, and
+// aborts what any attempt prepared for later ones.
+func settleSink(ctx context.Context, sink connector.Transactional, env connector.Env, r *restored, last dataflow.CheckpointID) error {
+	var txns []snapshot.Transaction
+	if r != nil {
+		txns = r.transactions(0, 1)
+	}
+	if len(txns) > 0 {
+		if err := persist(ctx, env.Log, "commit", func() error { return sink.Commit(ctx, env, txns) }); err != nil {
+			return err
+		}
+	}
+	env.Attempt++ // the newest attempt's are void as well
+	return persist(ctx, env.Log, "abort", func() error { return sink.AbortAfter(ctx, env, last) })
 }

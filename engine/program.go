@@ -142,8 +142,9 @@ func NewSink[T any](sink connector.Sink[T]) Operator { return &sinkOperator[T]{s
 // OpenBucket opens a store by URL.
 type OpenBucket = func(ctx context.Context, url string) (objectstore.Bucket, error)
 
-// FinishCommits commits the sink transactions of a completed checkpoint and
-// returns when all of them are visible: for a job whose operators run no more.
+// FinishCommits commits the sink transactions of the last checkpoint of a job
+// whose operators run no more, and returns when all of them are visible and what
+// was prepared for later checkpoints, up to this attempt, is aborted.
 // It retries until ctx ends.
 func FinishCommits(ctx context.Context, p *Program, job dataflow.JobID, attempt dataflow.Attempt,
 	openBucket OpenBucket, r *Restore, log *slog.Logger) error {

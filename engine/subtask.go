@@ -53,6 +53,7 @@ type alignTimes struct {
 type host interface {
 	cutDone(ctx context.Context, id dataflow.CheckpointID, c *subtaskCut)
 	decline(id dataflow.CheckpointID, reason string)
+	passTrigger(id dataflow.CheckpointID, at time.Time)
 	inputEnded()
 }
 
@@ -127,8 +128,8 @@ type PanicError struct {
 	Stack []byte
 }
 
-// Error is one line of the panic's value, without the stack: it becomes the
-// reason of a failure, in tables and logs.
+// Error has the panic's value and not the stack: it becomes the reason of a
+// failure, in tables and in the log.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
 // turn does one piece of work, or waits until there is some.
@@ -316,6 +317,9 @@ func (s *subtask) takeBarrier(ctx context.Context, i int, id dataflow.Checkpoint
 	v := s.align.barrier(i, id)
 	if before != id && (v.block || v.cut) {
 		s.aligning = alignTimes{first: s.clock, trigger: at}
+	}
+	if before != id && v.block {
+		s.host.passTrigger(id, at)
 	}
 	if v.declined != 0 {
 		s.host.decline(v.declined, fmt.Sprintf("subtask %v: overtaken by checkpoint %d during alignment", s.task, id))

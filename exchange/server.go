@@ -29,9 +29,9 @@ const (
 	connWindow   = 64 << 20
 	// silenceMax is how long a peer may say nothing. A killed process is
 	// noticed at once, by its closed socket; this is for machines that are cut
-	// off. The leader notices those in about a second and decides; a shorter
-	// limit here would only turn pauses of a busy machine into failures.
-	silenceMax = 2 * time.Second
+	// off. The leader notices those after 3 s of missed heartbeats and decides; a
+	// shorter limit here would only turn pauses of a busy machine into failures.
+	silenceMax = 4 * time.Second
 	// pulseEvery is how often a connection is tried.
 	pulseEvery = 250 * time.Millisecond
 )

@@ -157,8 +157,26 @@ func TestPanicNamesItsOperator(t *testing.T) {
 	if !errors.As(err, &op) || op.UID != "second" || !errors.As(err, &p) {
 		t.Fatalf("got %v, want a panic of operator second", err)
 	}
-	if !strings.Contains(err.Error(), "subtask 0/0") || !strings.Contains(string(p.Stack), "TestPanicNamesItsOperator") {
-		t.Errorf("the error tells neither subtask nor stack: %v", err)
+	if !strings.HasSuffix(err.Error(), `subtask 0/0: operator "second": panic: the second one is broken`) {
+		t.Errorf("the error is %q", err)
+	}
+	if !strings.Contains(string(p.Stack), "TestPanicNamesItsOperator") {
+		t.Errorf("the stack is %s", p.Stack)
+	}
+}
+
+// TestNothingStaysStaged ends a job at once when its last commit is known.
+func TestNothingStaysStaged(t *testing.T) {
+	src := &enginetest.Source[event]{Slices: [][]event{{{"a", 1}}, {{"b", 2}}}}
+	sink := enginetest.NewSink[event]()
+	err := enginetest.New(2, 2).Run(t.Context(), program(t, func(p *stream.Pipeline) {
+		stream.To(stream.From(p, "in", src, stream.UID("in")), "out", sink, stream.UID("out"))
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(sink.Committed()) != 2 || sink.Staged() != 0 {
+		t.Errorf("%d records are committed and %d transactions still staged, want 2 and 0", len(sink.Committed()), sink.Staged())
 	}
 }
 

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,8 +39,9 @@ type agent struct {
 	worker string
 	driver *fakeDriver // nil with the real engine
 	bucket objectstore.Bucket
-	result chan error // what run returned
-	exits  chan int   // calls of exit
+	result chan error   // what run returned
+	exits  chan int     // calls of exit
+	stderr bytes.Buffer // may be read once a failure is heard of
 }
 
 // setup starts a task process with a fake engine and its agent.
@@ -75,6 +77,7 @@ func launch(t *testing.T, worker string, program *engine.Program, d driver, buck
 			openBucket:    func(context.Context, string) (objectstore.Bucket, error) { return a.bucket, nil },
 			openConnector: func(context.Context, string) (objectstore.Bucket, error) { return a.bucket, nil },
 			exit:          func(status int) { a.exits <- status },
+			stderr:        &a.stderr,
 			log:           slog.New(slog.DiscardHandler)})
 	}()
 	t.Cleanup(func() {

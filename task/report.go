@@ -54,7 +54,16 @@ func (e *execution) deployed(running attempt, subtasks []dataflow.TaskID) {
 
 // over reports how the attempt ended. What an attempt that is over has
 // acknowledged is of no use to anyone.
+//
+// The log gets a panic's stack as it is, since slog would put it into one line,
+// and gets it first: the status may have the process ended.
 func (e *execution) over(err error, stopped bool) {
+	stack := stackOf(err)
+	if !stopped && stack != nil {
+		if _, err := e.process.stderr.Write(stack); err != nil {
+			e.log.Warn("stack not printed", "error", err)
+		}
+	}
 	e.report(func(s *wire.ProcessStatus) {
 		e.open, e.acks = nil, nil
 		if stopped {
@@ -62,16 +71,21 @@ func (e *execution) over(err error, stopped bool) {
 			return
 		}
 		s.State = wire.ProcessState_PROCESS_STATE_FAILED
-		s.Reason = err.Error()
-		if p := (*engine.PanicError)(nil); errors.As(err, &p) {
-			s.Stack = string(p.Stack[:min(len(p.Stack), stackBytesMax)])
-		}
+		s.Reason, s.Stack = err.Error(), string(stack[:min(len(stack), stackBytesMax)])
 	})
 	if stopped {
 		e.log.Info("attempt stopped")
 	} else {
 		e.log.Error("attempt failed", "error", err)
 	}
+}
+
+// stackOf is the stack of the panic that ended an attempt, or nil.
+func stackOf(err error) []byte {
+	if p := (*engine.PanicError)(nil); errors.As(err, &p) {
+		return p.Stack
+	}
+	return nil
 }
 
 var _ engine.Events = (*execution)(nil)

@@ -23,6 +23,7 @@ package task
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 
@@ -65,8 +66,9 @@ type config struct {
 	openConnector func(ctx context.Context, url string) (objectstore.Bucket, error)
 	// exit ends the process when it has lost its agent and does not end by
 	// itself in time. os.Exit, but for tests.
-	exit func(status int)
-	log  *slog.Logger
+	exit   func(status int)
+	stderr io.Writer // gets the stacks of panics as they are
+	log    *slog.Logger
 }
 
 // Run hosts the subtasks of program that the agent behind the Unix socket
@@ -79,6 +81,6 @@ func Run(ctx context.Context, socket string, program *engine.Program) error {
 	return run(ctx, config{
 		socket: socket, job: job, program: program,
 		driver: engineDriver{}, openBucket: openBucket, openConnector: openConnector, exit: os.Exit,
-		log: slog.New(slog.NewTextHandler(os.Stderr, nil)).With("job", job),
+		stderr: os.Stderr, log: slog.New(slog.NewTextHandler(os.Stderr, nil)).With("job", job),
 	})
 }

@@ -142,6 +142,8 @@ func TestFailures(t *testing.T) {
 	a.runs(2).fail <- nil
 	if s := a.awaitStatus(2, failed); s.Reason == "" || !strings.Contains(s.Stack, "driver_test.go") {
 		t.Errorf("panic: %v", s)
+	} else if s.Reason != "panic: no such airport" || a.stderr.String() != s.Stack {
+		t.Errorf("the reason is %q, and standard error has\n%s", s.Reason, a.stderr.String())
 	}
 	a.deploy(3, func(d *wire.Deploy) {
 		g := testGraph()

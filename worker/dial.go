@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
@@ -22,6 +23,9 @@ const (
 	// and a hundred agents ask a controller 500 times a second at most.
 	retryMin = 20 * time.Millisecond
 	retryMax = 200 * time.Millisecond
+	// refusedMax bounds the pause of an agent whose name another live one has: a
+	// person must end one of them, and until then they must not fight.
+	refusedMax = 5 * time.Second
 	// deadAfter is how long bytes that we sent may stay unacknowledged until
 	// the connection counts as dead: for machines that vanish without a word.
 	deadAfter = 2 * time.Second
@@ -53,7 +57,11 @@ func (f *finder) failed(err error) time.Duration {
 		f.pause = retryMin
 		return 0
 	}
-	f.pause = min(retryMax, max(retryMin, 2*f.pause))
+	longest := retryMax
+	if status.Code(err) == codes.FailedPrecondition {
+		longest = refusedMax
+	}
+	f.pause = min(longest, max(retryMin, 2*f.pause))
 	return f.pause/2 + rand.N(f.pause/2+1)
 }
 
@@ -68,6 +76,14 @@ func leaderHint(err error) string {
 		}
 	}
 	return ""
+}
+
+// plain is err's text without gRPC's own words.
+func plain(err error) string {
+	if s, ok := status.FromError(err); ok {
+		return s.Message()
+	}
+	return err.Error()
 }
 
 // wasEnded tells whether a leader refused us because Raft has ended our

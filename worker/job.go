@@ -208,7 +208,7 @@ func (j *job) ensureChild(ctx context.Context, p program) bool {
 	}
 	if err := j.startChild(ctx, p); err != nil {
 		j.log.Error("job process not started", "attempt", j.attempt, "error", err)
-		j.agent.reports.fail(j.id, fmt.Sprintf("worker %s: %v", j.agent.cfg.ID, err), "")
+		j.agent.reports.fail(j.id, err.Error(), "") // the leader names the worker
 		return false
 	}
 	return true

@@ -19,6 +19,8 @@ import (
 const (
 	// welcomeWait bounds the time until a controller says welcome or no.
 	welcomeWait = 2 * time.Second
+	// logAgain is how soon the same end of a session may be logged again.
+	logAgain = time.Second
 	// heartbeatDefault is used when a leader asks for none.
 	heartbeatDefault = 250 * time.Millisecond
 	// unansweredMax heartbeats, 2 s, are what a leader may miss. One that dies
@@ -43,7 +45,7 @@ var (
 // when Raft has ended this incarnation.
 func (a *agent) keepSession(ctx context.Context) error {
 	f := &finder{controllers: a.cfg.Controllers}
-	last := ""
+	last, logged := "", time.Time{}
 	for ctx.Err() == nil {
 		address := f.address()
 		welcomed, err := a.session(ctx, address)
@@ -53,6 +55,9 @@ func (a *agent) keepSession(ctx context.Context) error {
 		if wasEnded(err) {
 			return fmt.Errorf("%w: %w", errEnded, err)
 		}
+		if status.Code(err) == codes.PermissionDenied { // the leader knows before we do
+			err = fmt.Errorf("%w: %s", ErrForeignCluster, status.Convert(err).Message())
+		}
 		if errors.Is(err, ErrForeignCluster) {
 			return err
 		}
@@ -60,9 +65,9 @@ func (a *agent) keepSession(ctx context.Context) error {
 		if good {
 			f.found()
 		}
-		if text := err.Error(); good || text != last { // not the same line ten times a second
-			last = text
-			a.log.Warn("no session with the leader", "controller", address, "error", err)
+		if text := plain(err); text != last || good && time.Since(logged) >= logAgain { // not the same line ten times a second
+			last, logged = text, time.Now()
+			a.log.Warn("no session with the leader", "controller", address, "error", text)
 		}
 		wait := time.NewTimer(f.failed(err))
 		select {

@@ -20,6 +20,9 @@ const (
 const TriggerFinal = "final"
 
 func (t *transition) beginCheckpoint(j *Job, c *BeginCheckpoint) any {
+	if j.Status.Terminal() {
+		return refuse(ErrJobEnded, "begin a checkpoint of job %s: it is %s", j.ID, j.Status)
+	}
 	if !j.current(c.Attempt) {
 		return refuse(ErrStaleAttempt, "begin a checkpoint of job %s in attempt %d: it is at %d", j.ID, c.Attempt, j.attempt())
 	}
@@ -148,7 +151,7 @@ func (t *transition) confirmCommits(j *Job, c *ConfirmCommits) any {
 func (t *transition) deleteCheckpoint(j *Job, c *DeleteCheckpoint) any {
 	next, _, err := j.Catalog.Delete(c.ID, !j.Status.Terminal())
 	if err != nil {
-		return refuse(classOf(err), "job %s", j.ID)
+		return refuse(classOf(err), "delete checkpoint %d of job %s", c.ID, j.ID)
 	}
 	j.Catalog = next
 	t.put(j)

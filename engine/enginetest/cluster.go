@@ -36,7 +36,11 @@ type Cluster struct {
 	// OnlyFinal takes no checkpoint but the one at the end of the data.
 	// Otherwise one follows the other without pause.
 	OnlyFinal bool
-	Log       *slog.Logger
+	// TriggerFirst triggers the first process only, as a leader does that dies
+	// right then: the others must hear of it by themselves. Subtasks are placed
+	// as the scheduler does it, each process having some of every vertex.
+	TriggerFirst bool
+	Log          *slog.Logger
 
 	attempt dataflow.Attempt
 	lastID  dataflow.CheckpointID
@@ -145,6 +149,9 @@ func (c *Cluster) open(ctx context.Context, p *engine.Program, heard chan<- even
 		if i < c.Processes {
 			to = i // nobody is left without
 		}
+		if c.TriggerFirst {
+			to = t.Subtask % c.Processes
+		}
 		tasks[to] = append(tasks[to], t)
 	}
 	network := NewNetwork()
@@ -206,8 +213,10 @@ func (k *controller) trigger() {
 	k.id, k.parts = k.c.lastID, map[dataflow.Incarnation]*snapshot.Process{}
 	k.final = k.ended == len(k.shares)
 	now := time.Now()
-	for _, s := range k.shares {
-		s.attempt.Trigger(k.id, now)
+	for i, s := range k.shares {
+		if i == 0 || !k.c.TriggerFirst {
+			s.attempt.Trigger(k.id, now)
+		}
 	}
 	if !k.final && k.c.AbortOneIn > 0 && k.c.Rand.IntN(k.c.AbortOneIn) == 0 {
 		k.abort()

@@ -51,6 +51,13 @@ func (s *Sink[T]) Committed() []T {
 	return all
 }
 
+// Staged is how many transactions are neither aborted nor forgotten.
+func (s *Sink[T]) Staged() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.staged)
+}
+
 // Open implements connector.Sink.
 func (s *Sink[T]) Open(_ context.Context, env connector.Env) (connector.Writer[T], error) {
 	return &writer[T]{s: s, env: env}, nil
@@ -78,7 +85,10 @@ func (s *Sink[T]) Commit(_ context.Context, _ connector.Env, txns []snapshot.Tra
 }
 
 // Forget implements connector.Transactional.
-func (s *Sink[T]) Forget(_ context.Context, _ connector.Env, txns []snapshot.Transaction) error {
+func (s *Sink[T]) Forget(ctx context.Context, _ connector.Env, txns []snapshot.Transaction) error {
+	if err := ctx.Err(); err != nil {
+		return err // as a store does
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range txns {
