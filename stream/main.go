@@ -178,10 +178,14 @@ func takeLocalArgs(name string, args []string) (localArgs, []string, error) {
 func runLocal(ctx context.Context, l localArgs, program *engine.Program) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	log.Info("running in this process", "job", program.Graph.Name, "checkpoints", l.dir)
-	return local.Run(ctx, local.Config{
+	err := local.Run(ctx, local.Config{
 		Program: program, Dir: l.dir, Fresh: l.fresh, Log: log,
 		OpenBucket: func(ctx context.Context, url string) (objectstore.Bucket, error) {
 			return open.Open(ctx, url, open.Options{Create: true})
 		},
 	})
+	if err == nil {
+		log.Info("finished: all data is processed and all output committed", "job", program.Graph.Name)
+	}
+	return err
 }
