@@ -3,6 +3,7 @@ package dataflow
 import (
 	"cmp"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -14,6 +15,13 @@ func (o Options) WithDefaults() Options {
 	o.BatchRows = cmp.Or(o.BatchRows, 1024)
 	o.BatchLinger = cmp.Or(o.BatchLinger, time.Millisecond)
 	o.ChannelBatches = cmp.Or(o.ChannelBatches, 8)
+	st := &o.State
+	st.Backend = cmp.Or(st.Backend, BackendMemory)
+	st.MemoryBytes = cmp.Or(st.MemoryBytes, 256<<20)
+	st.RecoveryTarget = cmp.Or(st.RecoveryTarget, 10*time.Second)
+	st.SpoolBytes = cmp.Or(st.SpoolBytes, 4<<30)
+	st.Compression = cmp.Or(st.Compression, "s2")
+	st.LocalRecovery = cmp.Or(st.LocalRecovery, "on")
 	r := &o.Restart
 	r.Initial = cmp.Or(r.Initial, time.Second)
 	r.Max = cmp.Or(r.Max, time.Minute)
@@ -33,6 +41,16 @@ func (o Options) Merge(over Options) Options {
 	o.BatchRows = cmp.Or(over.BatchRows, o.BatchRows)
 	o.BatchLinger = cmp.Or(over.BatchLinger, o.BatchLinger)
 	o.ChannelBatches = cmp.Or(over.ChannelBatches, o.ChannelBatches)
+	st := over.State
+	o.State = StateOptions{
+		Backend:        cmp.Or(st.Backend, o.State.Backend),
+		MemoryBytes:    cmp.Or(st.MemoryBytes, o.State.MemoryBytes),
+		RecoveryTarget: cmp.Or(st.RecoveryTarget, o.State.RecoveryTarget),
+		LogBytes:       cmp.Or(st.LogBytes, o.State.LogBytes),
+		SpoolBytes:     cmp.Or(st.SpoolBytes, o.State.SpoolBytes),
+		Compression:    cmp.Or(st.Compression, o.State.Compression),
+		LocalRecovery:  cmp.Or(st.LocalRecovery, o.State.LocalRecovery),
+	}
 	r := over.Restart
 	o.Restart = RestartStrategy{
 		Initial:    cmp.Or(r.Initial, o.Restart.Initial),
@@ -55,6 +73,14 @@ func (o Options) Validate() error {
 	v.check(o.BatchRows >= 0 && o.BatchRows <= 1<<20, "batch_rows %d: use 1 to %d", o.BatchRows, 1<<20)
 	v.check(o.BatchLinger >= 0 && o.BatchLinger <= time.Minute, "batch_linger %v: use up to 1m", o.BatchLinger)
 	v.check(o.ChannelBatches >= 0 && o.ChannelBatches <= 1<<16, "channel_batches %d: use 1 to %d", o.ChannelBatches, 1<<16)
+	st := o.State
+	v.check(slices.Contains([]string{"", BackendMemory, BackendLSM}, st.Backend), "state.backend %q: use memory or lsm", st.Backend)
+	v.check(st.MemoryBytes == 0 || st.MemoryBytes >= 16<<20, "state.memory_bytes %d: use 16777216 (16 MiB) or more", st.MemoryBytes)
+	v.check(st.RecoveryTarget == 0 || st.RecoveryTarget >= 10*time.Millisecond, "state.recovery_target %v: use 10ms or more", st.RecoveryTarget)
+	v.check(st.LogBytes == 0 || st.LogBytes >= 64<<10, "state.log_bytes %d: use 65536 or more", st.LogBytes)
+	v.check(st.SpoolBytes == 0 || st.SpoolBytes >= 1<<20, "state.spool_bytes %d: use 1048576 (1 MiB) or more", st.SpoolBytes)
+	v.check(slices.Contains([]string{"", "s2", "zstd", "none"}, st.Compression), "state.compression %q: use s2, zstd or none", st.Compression)
+	v.check(slices.Contains([]string{"", "on", "off"}, st.LocalRecovery), "state.local_recovery %q: use on or off", st.LocalRecovery)
 	r := o.Restart
 	v.check(r.Initial >= 0 && r.Max >= 0 && r.ResetAfter >= 0, "restart: a delay is negative (initial %v, max %v, reset_after %v)", r.Initial, r.Max, r.ResetAfter)
 	v.check(r.Max == 0 || r.Initial <= r.Max, "restart: initial %v is above max %v", r.Initial, r.Max)

@@ -28,6 +28,38 @@ type Options struct {
 	// ChannelBatches is the number of batches that may wait in one channel
 	// between two subtasks: the credit. Default 8.
 	ChannelBatches int `json:"channel_batches,omitempty" cbor:"9,keyasint,omitempty"`
+	// State is about keyed state and how it is kept.
+	State StateOptions `json:"state,omitzero" cbor:"10,keyasint,omitempty"`
+}
+
+// The state backends.
+const (
+	BackendMemory = "memory"
+	BackendLSM    = "lsm"
+)
+
+// StateOptions choose how keyed state is kept and made durable.
+type StateOptions struct {
+	// Backend is BackendMemory (the default) or BackendLSM, for state beyond
+	// memory. Another backend needs a restart from a savepoint.
+	Backend string `json:"backend,omitempty" cbor:"1,keyasint,omitempty"`
+	// MemoryBytes bounds the caches of BackendLSM in one process. Default 256 MiB.
+	MemoryBytes int64 `json:"memory_bytes,omitempty" cbor:"2,keyasint,omitempty"`
+	// RecoveryTarget is how long replaying the changelog of one process may take
+	// after a failure: when it is predicted to take longer, a base image is
+	// written. Default 10 s.
+	RecoveryTarget time.Duration `json:"recovery_target,omitempty" cbor:"3,keyasint,omitempty"`
+	// LogBytes bounds the changelog of one process between two images, whatever
+	// RecoveryTarget allows. Default: 64 MiB or twice the live state, what is more.
+	LogBytes int64 `json:"log_bytes,omitempty" cbor:"4,keyasint,omitempty"`
+	// SpoolBytes bounds the local disk that changes take in one process while the
+	// object store does not accept them; then processing waits. Default 4 GiB.
+	SpoolBytes int64 `json:"spool_bytes,omitempty" cbor:"5,keyasint,omitempty"`
+	// Compression of the changelog: "s2" (the default), "zstd" or "none".
+	Compression string `json:"compression,omitempty" cbor:"6,keyasint,omitempty"`
+	// LocalRecovery keeps what a process uploads on its local disk too, so that a
+	// restore on the same machine does not download it: "on" (the default) or "off".
+	LocalRecovery string `json:"local_recovery,omitempty" cbor:"7,keyasint,omitempty"`
 }
 
 // RestartStrategy is Flink's exponential-delay strategy: the n-th restart

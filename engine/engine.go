@@ -33,6 +33,10 @@ type Config struct {
 	// '/': cluster, job, attempt and process are in it, so that no other
 	// process ever writes a name below it.
 	ObjectPrefix string
+	// LocalDir is a folder of this job on this machine, for spooled changes, local
+	// copies of objects and files of the lsm backend. Only one process uses it at a
+	// time, and one that comes later finds what an earlier one left. Empty: none.
+	LocalDir string
 	// Restore is the checkpoint to start from; nil starts from the beginning.
 	Restore *Restore
 	// Network connects to subtasks elsewhere; nil if all of them run here.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -158,8 +159,7 @@ func (n *transformNode[In]) process(b *Batch[In]) error {
 	if err == nil {
 		err = n.flush()
 	}
-	n.endBatch()
-	return n.leave(before, err)
+	return n.leave(before, cmp.Or(err, n.endBatch()))
 }
 
 func (n *transformNode[In]) watermark(wm int64) error {
@@ -169,19 +169,21 @@ func (n *transformNode[In]) watermark(wm int64) error {
 	if err == nil {
 		err = n.pass(wm)
 	}
-	n.endBatch()
-	return n.leave(before, err)
+	return n.leave(before, cmp.Or(err, n.endBatch()))
 }
 
 // endBatch writes the batch's changes to the changelog.
-func (n *transformNode[In]) endBatch() {
+func (n *transformNode[In]) endBatch() error {
 	if n.op.Store == nil {
-		return
+		return nil
 	}
-	n.op.Store.EndBatch()
+	if err := n.op.Store.EndBatch(); err != nil {
+		return err
+	}
 	entries, bytes := n.op.Store.Size()
 	n.op.stats.stateEntries.Store(entries)
 	n.op.stats.stateBytes.Store(bytes)
+	return nil
 }
 
 func (n *transformNode[In]) cut(id dataflow.CheckpointID) (part, error) {
@@ -189,7 +191,9 @@ func (n *transformNode[In]) cut(id dataflow.CheckpointID) (part, error) {
 	if n.op.Store == nil {
 		return p, nil
 	}
-	n.op.Store.EndBatch()
+	if err := n.op.Store.EndBatch(); err != nil {
+		return part{}, err
+	}
 	p.log, p.cut, p.after = n.log, n.op.Store.Cut(id), n.last
 	n.last = p.cut.Position
 	p.operator.Lists = map[string][][]byte{watermarkList: {binary.BigEndian.AppendUint64(nil, uint64(n.wm))}}

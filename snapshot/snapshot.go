@@ -19,6 +19,9 @@ type Process struct {
 	// Objects are the runs of objects that the subtasks' handles refer to,
 	// including those that processes of earlier attempts wrote.
 	Objects []Run `json:"objects,omitempty"`
+	// Sums are size and checksum of each of Objects, run by run in the order of
+	// the numbers, so that a whole object can be verified without a restore.
+	Sums []Sum `json:"sums,omitempty"`
 	// Released are runs of this process's own objects that no handle will
 	// ever name (again): garbage as soon as this checkpoint completes.
 	Released []Run `json:"released,omitempty"`
@@ -34,6 +37,12 @@ type Run struct {
 	Prefix string `json:"prefix" cbor:"p"`
 	Lo     uint64 `json:"lo" cbor:"l"`
 	Hi     uint64 `json:"hi" cbor:"h"`
+}
+
+// Sum is the size of an object and the CRC32C of all of its bytes.
+type Sum struct {
+	Size   int64  `json:"size"`
+	CRC32C uint32 `json:"crc32c"`
 }
 
 // Subtask is one subtask's part: one entry for each operator of its chain.
@@ -52,6 +61,12 @@ type Operator struct {
 	// list state: a restore spreads the items over the new subtasks. A file
 	// source keeps one item per split.
 	Lists map[string][][]byte `json:"lists,omitempty"`
+	// Unions is union-redistributable operator state by name, Flink's union list
+	// state: a restore gives every subtask the items of all.
+	Unions map[string][][]byte `json:"unions,omitempty"`
+	// Broadcast is operator state that is the same in all subtasks: a restore gives
+	// every subtask one of the copies. Items come in pairs: key, value.
+	Broadcast map[string][][]byte `json:"broadcast,omitempty"`
 	// Transactions are the sink transactions that this subtask has prepared
 	// and does not know to be committed, of this and earlier checkpoints.
 	Transactions []Transaction `json:"transactions,omitempty"`
@@ -76,11 +91,39 @@ type Keyed struct {
 	Segments []Segment `json:"segments,omitempty"`
 	Entries  int64     `json:"entries"` // live entries at the barrier, for people
 	Bytes    int64     `json:"bytes"`   // live bytes at the barrier, for people
+	// Backend is the kind of store that wrote it: "memory" or "lsm". Only segments
+	// of SegmentFile depend on it.
+	Backend string `json:"backend,omitempty"`
+	// KeySchema is codec.Codec.Schema of the key, and States are the states in
+	// the store, by handle: enough to read it without the program.
+	KeySchema string  `json:"key_schema,omitempty"`
+	States    []State `json:"states,omitempty"`
 }
+
+// State is a named state of an operator.
+type State struct {
+	Name   string        `json:"name"`
+	Kind   string        `json:"kind"`
+	Schema string        `json:"schema"`
+	TTL    time.Duration `json:"ttl,omitempty"` // 0: entries live for ever
+}
+
+// SegmentKind says how a segment is read.
+type SegmentKind string
+
+const (
+	// SegmentEntries is a run of changes, or a part of an image, that is loaded
+	// entry by entry; the segment's own header says how they are encoded.
+	SegmentEntries SegmentKind = ""
+	// SegmentFile is a file of an image that its backend wrote.
+	SegmentFile SegmentKind = "file"
+)
 
 // Segment is a run of changelog entries, or a base image, in an object.
 type Segment struct {
 	Ref     objectstore.Ref `json:"ref"`
+	Kind    SegmentKind     `json:"kind,omitempty"`
+	Name    string          `json:"name,omitempty"` // of a SegmentFile
 	Base    bool            `json:"base,omitempty"` // a full image as of To; else log entries in (From, To]
 	From    uint64          `json:"from"`
 	To      uint64          `json:"to"`

@@ -1,42 +1,72 @@
 package state
 
 import (
+	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 )
 
-// ErrCorrupt is returned when stored bytes do not decode: they are damaged, or
-// another program wrote them.
-var ErrCorrupt = errors.New("state corrupt")
-
 // Log takes a store's changes as they happen. changelog.Log is one; a store
-// without a log (nil) keeps its state in memory only.
+// without a log (nil) keeps its state to itself.
 //
 // The store's goroutine makes all calls. Positions count entries from 0, the
 // same on both sides.
 type Log interface {
-	// Define tells of a handle before the first entry that uses it.
-	Define(h Handle, name, kind, schema string)
-	// Append takes encoded entries (AppendEntry); it copies block. It blocks
-	// while too much waits to be uploaded: this is where a slow object store
-	// slows the job instead of filling its memory. When the log's owner has
-	// stopped it returns at once and drops the block.
-	Append(block []byte, entries int)
-	// WantsImage reports whether the log has grown so long against the live
-	// state that it would rather start again from a full image. It is asked
-	// at a barrier.
+	// Define tells of a handle before the first entry that uses it, and again
+	// when its schema has changed.
+	Define(h Handle, d Definition)
+	// Append takes encoded entries (AppendEntry). The block is the log's from
+	// then on; next is an empty one to fill instead. Append does no more than
+	// to keep the block: compression and I/O are other goroutines' work. It blocks
+	// only while more waits to be uploaded than memory and local disk may
+	// hold. When the log's owner has stopped it returns at once and drops the block.
+	Append(block []byte, entries int) (next []byte)
+	// WantsImage reports whether the log has grown so long that it would rather
+	// start again from a full image. It is asked at a barrier.
 	WantsImage(liveBytes int64) bool
 	// Image takes a full image of the store as of the current position. The
-	// log owns the blocks' memory from then on. Blocks of one image have disjoint entries.
-	Image(blocks []Block)
+	// log writes it from a goroutine of its own and closes it.
+	Image(i Image)
 }
 
-// Block is a part of an image: encoded entries of a range of key groups.
+// Image is a store as of one moment, for another goroutine to read while the
+// store goes on.
+type Image interface {
+	// Write yields the image in blocks with disjoint entries, and ends early with
+	// yield's error. A block's memory is the callee's. It is called at most once.
+	Write(ctx context.Context, yield func(Block) error) error
+	// Fuzzy reports whether the image may hold changes after its position, up to
+	// the log's position when Write returns. Changes are whole values, so replaying
+	// those that it has does no harm, but a restore must replay at least so far.
+	Fuzzy() bool
+	// Close lets the store forget the image. It is called once, after Write or
+	// instead of it.
+	Close()
+}
+
+// BlockFormat says what a block's bytes are.
+type BlockFormat uint8
+
+const (
+	// EntryBlock holds entries as AppendEntry writes them.
+	EntryBlock BlockFormat = iota
+	// RecordBlock holds fixed-size records of one state: see AppendRecords.
+	RecordBlock
+	// FileBlock is a file that only the backend which wrote it understands. It
+	// is stored under Block.Name and never loaded by entry.
+	FileBlock
+)
+
+// Block is a part of an image, for a range of key groups.
 type Block struct {
 	GroupLo, GroupHi int
 	Entries          int
+	Format           BlockFormat
 	Data             []byte
+	// Name is the file's name, of a FileBlock. A name that an earlier image of
+	// the same log had is the same bytes: they are not uploaded again, and
+	// Data may be nil.
+	Name string
 }
 
 // Entry is one change in a log: what an entry of a store became.

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/cairnstream/cairn/codec"
@@ -35,7 +36,9 @@ func NewMap[K, V any](s Store, name string) (*Map[K, V], error) {
 	if err != nil {
 		return nil, fmt.Errorf("map state %q: value: %w", name, err)
 	}
-	h, err := s.Register(name, "map", keys.Schema()+" -> "+values.Schema())
+	h, err := s.Register(Definition{
+		Name: name, Kind: "map", Schema: keys.Schema() + " -> " + values.Schema(), SubSize: Variable, ValueSize: Variable,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -45,9 +48,9 @@ func NewMap[K, V any](s Store, name string) (*Map[K, V], error) {
 // Get returns the value of k; ok is false, and v zero, if there is none.
 // Bytes that do not decode are ErrCorrupt.
 func (m *Map[K, V]) Get(k K) (v V, ok bool, err error) {
-	b, ok := m.store.Get(m.handle, m.encodeKey(k))
-	if !ok {
-		return v, false, nil
+	b, ok, err := m.store.Get(m.handle, m.encodeKey(k))
+	if !ok || err != nil {
+		return v, false, err
 	}
 	if err := decode(m.values, b, &m.value); err != nil {
 		return v, false, fmt.Errorf("map state %q: %w", m.name, err)
@@ -55,23 +58,21 @@ func (m *Map[K, V]) Get(k K) (v V, ok bool, err error) {
 	return m.value, true, nil
 }
 
-// Put makes v the value of k. The error is always nil today; a backend on disk
-// has some.
+// Put makes v the value of k.
 func (m *Map[K, V]) Put(k K, v V) error {
 	m.value = v
 	m.buf = m.values.Append(m.buf[:0], &m.value)
-	m.store.Put(m.handle, m.encodeKey(k), m.buf)
-	return nil
+	return m.store.Put(m.handle, m.encodeKey(k), m.buf)
 }
 
 // Delete removes k.
-func (m *Map[K, V]) Delete(k K) { m.store.Delete(m.handle, m.encodeKey(k)) }
+func (m *Map[K, V]) Delete(k K) { _ = m.store.Delete(m.handle, m.encodeKey(k)) } // EndBatch tells of an error
 
 // Range calls f for the entries in ascending order of K until it returns false.
 // f must not change the store.
 func (m *Map[K, V]) Range(f func(k K, v V) bool) error {
 	var err error
-	m.store.Scan(m.handle, func(sub, value []byte) bool {
+	scanErr := m.store.Scan(m.handle, func(sub, value []byte) bool {
 		var k K
 		var v V
 		if err = decode(m.keys, sub, &k); err != nil {
@@ -82,7 +83,7 @@ func (m *Map[K, V]) Range(f func(k K, v V) bool) error {
 		}
 		return f(k, v)
 	})
-	if err != nil {
+	if err = cmp.Or(err, scanErr); err != nil {
 		return fmt.Errorf("map state %q: %w", m.name, err)
 	}
 	return nil
@@ -91,7 +92,7 @@ func (m *Map[K, V]) Range(f func(k K, v V) bool) error {
 // Len counts the key's entries; it visits them all.
 func (m *Map[K, V]) Len() int {
 	n := 0
-	m.store.Scan(m.handle, func(_, _ []byte) bool { n++; return true })
+	_ = m.store.Scan(m.handle, func(_, _ []byte) bool { n++; return true }) // EndBatch tells of an error
 	return n
 }
 
@@ -99,14 +100,14 @@ func (m *Map[K, V]) Len() int {
 func (m *Map[K, V]) Clear() {
 	var subs []byte
 	var ends []int
-	m.store.Scan(m.handle, func(sub, _ []byte) bool {
+	_ = m.store.Scan(m.handle, func(sub, _ []byte) bool { // EndBatch tells of an error
 		subs = append(subs, sub...)
 		ends = append(ends, len(subs))
 		return true
 	})
 	from := 0
 	for _, to := range ends {
-		m.store.Delete(m.handle, subs[from:to])
+		_ = m.store.Delete(m.handle, subs[from:to])
 		from = to
 	}
 }

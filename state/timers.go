@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 )
@@ -28,12 +29,12 @@ type Timers struct {
 
 // NewTimers registers timers with the store, or finds those of a restored one.
 func NewTimers(s Store, name string) (*Timers, error) {
-	h, err := s.Register(name, "timers", "time int64, tag bytes")
+	h, err := s.Register(Definition{Name: name, Kind: "timers", Schema: "time int64, tag bytes", SubSize: Variable})
 	if err != nil {
 		return nil, err
 	}
 	t := &Timers{store: s, handle: h}
-	s.ScanAll(h, func(group int, key, sub, _ []byte) bool {
+	scanErr := s.ScanAll(h, func(group int, key, sub, _ []byte) bool {
 		if len(sub) < timeSize {
 			err = fmt.Errorf("timers %q: %w: sub-key of %d bytes", name, ErrCorrupt, len(sub))
 			return false
@@ -42,7 +43,7 @@ func NewTimers(s Store, name string) (*Timers, error) {
 		t.heap.push(at, group, key, tag)
 		return true
 	})
-	if err != nil {
+	if err = cmp.Or(err, scanErr); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -52,10 +53,10 @@ func NewTimers(s Store, name string) (*Timers, error) {
 // milliseconds). It keeps no reference to tag.
 func (t *Timers) Register(at int64, tag []byte) {
 	sub := t.encodeSub(at, tag)
-	if _, ok := t.store.Get(t.handle, sub); ok {
-		return
+	if _, ok, err := t.store.Get(t.handle, sub); ok || err != nil {
+		return // EndBatch tells of an error
 	}
-	t.store.Put(t.handle, sub, nil)
+	_ = t.store.Put(t.handle, sub, nil)
 	group, key := t.store.Key()
 	t.heap.push(at, group, key, tag)
 }
@@ -63,10 +64,10 @@ func (t *Timers) Register(at int64, tag []byte) {
 // Delete removes a timer of the store's current key, if it is set.
 func (t *Timers) Delete(at int64, tag []byte) {
 	sub := t.encodeSub(at, tag)
-	if _, ok := t.store.Get(t.handle, sub); !ok {
+	if _, ok, _ := t.store.Get(t.handle, sub); !ok {
 		return
 	}
-	t.store.Delete(t.handle, sub)
+	_ = t.store.Delete(t.handle, sub)
 	t.stale++
 	if t.stale > sweepMin && t.stale > t.heap.len()/2 {
 		t.sweep()
@@ -85,11 +86,17 @@ func (t *Timers) PopUntil(watermark int64, f func(group int, key, tag []byte, at
 		t.heap.pop()
 		t.store.SetKey(group, t.key)
 		sub := t.encodeSub(at, t.tag)
-		if _, ok := t.store.Get(t.handle, sub); !ok {
+		_, ok, err := t.store.Get(t.handle, sub)
+		if err != nil {
+			return err
+		}
+		if !ok {
 			t.stale--
 			continue
 		}
-		t.store.Delete(t.handle, sub)
+		if err := t.store.Delete(t.handle, sub); err != nil {
+			return err
+		}
 		if err := f(group, t.key, t.tag, at); err != nil {
 			return err
 		}
@@ -122,7 +129,7 @@ func (t *Timers) sweep() {
 	for i := range t.heap.items {
 		at, g, k, tag := t.heap.at(i)
 		t.store.SetKey(g, k)
-		if _, ok := t.store.Get(t.handle, t.encodeSub(at, tag)); !ok {
+		if _, ok, _ := t.store.Get(t.handle, t.encodeSub(at, tag)); !ok {
 			continue
 		}
 		if n := kept.len(); n > 0 && kept.equal(n-1, at, g, k, tag) {

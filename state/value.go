@@ -25,7 +25,7 @@ func NewValue[T any](s Store, name string) (*Value[T], error) {
 	if err != nil {
 		return nil, fmt.Errorf("value state %q: %w", name, err)
 	}
-	h, err := s.Register(name, "value", c.Schema())
+	h, err := s.Register(Definition{Name: name, Kind: "value", Schema: c.Schema(), ValueSize: Variable})
 	if err != nil {
 		return nil, err
 	}
@@ -35,9 +35,9 @@ func NewValue[T any](s Store, name string) (*Value[T], error) {
 // Get returns the key's value; ok is false, and v zero, if it has none. v
 // shares no memory with the store. Bytes that do not decode are ErrCorrupt.
 func (s *Value[T]) Get() (v T, ok bool, err error) {
-	b, ok := s.store.Get(s.handle, nil)
-	if !ok {
-		return v, false, nil
+	b, ok, err := s.store.Get(s.handle, nil)
+	if !ok || err != nil {
+		return v, false, err
 	}
 	if err := decode(s.codec, b, &s.scratch); err != nil {
 		return v, false, fmt.Errorf("value state %q: %w", s.name, err)
@@ -45,17 +45,15 @@ func (s *Value[T]) Get() (v T, ok bool, err error) {
 	return s.scratch, true, nil
 }
 
-// Set makes v the key's value. The error is always nil today; a backend on
-// disk has some.
+// Set makes v the key's value.
 func (s *Value[T]) Set(v T) error {
 	s.scratch = v
 	s.buf = s.codec.Append(s.buf[:0], &s.scratch)
-	s.store.Put(s.handle, nil, s.buf)
-	return nil
+	return s.store.Put(s.handle, nil, s.buf)
 }
 
 // Clear removes the key's value.
-func (s *Value[T]) Clear() { s.store.Delete(s.handle, nil) }
+func (s *Value[T]) Clear() { _ = s.store.Delete(s.handle, nil) } // EndBatch tells of an error
 
 // decode decodes all of b into v.
 func decode[T any](c codec.Codec[T], b []byte, v *T) error {

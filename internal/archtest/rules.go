@@ -111,6 +111,7 @@ var Owners = []Owner{
 	{"github.com/hashicorp/", []string{"ha", "internal/virtual"}, "Raft's types stop at ha"},
 	{"go.etcd.io/bbolt", []string{"ha"}, "Raft's log is ha's"},
 	{"github.com/minio/", []string{"objectstore/s3", "internal/miniotest"}, "S3 stops at objectstore"},
+	{"github.com/cockroachdb/", []string{"state/lsm"}, "Pebble stops at its backend"},
 	{"github.com/spf13/", []string{"admin", "cmd", "demo", "internal/daemon"}, "commands are parsed at the top"},
 }
 

@@ -101,7 +101,7 @@ func newLog(t *testing.T, u *Uploader, name string) *Log {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Define(0, "s", "value", "bytes")
+	l.Define(0, state.Definition{Name: "s", Kind: "value", Schema: "bytes"})
 	return l
 }
 
@@ -130,7 +130,8 @@ func cutAt(l *Log, position uint64) map[*Log]state.Cut {
 // table is a Loader.
 type table map[string]string
 
-func (m table) Register(name, _, _ string) (state.Handle, error) {
+func (m table) Register(d state.Definition) (state.Handle, error) {
+	name := d.Name
 	if name != "s" {
 		return 0, fmt.Errorf("state %q: unknown", name)
 	}

@@ -115,7 +115,7 @@ func TestRestoreReadsEachObjectOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, l := range []*Log{low, high} {
-		l.Define(0, "s", "value", "bytes")
+		l.Define(0, state.Definition{Name: "s", Kind: "value", Schema: "bytes"})
 	}
 	cuts := map[*Log]state.Cut{low: {Position: 3}, high: {Position: 3}}
 	var s *Seal

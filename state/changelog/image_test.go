@@ -1,6 +1,7 @@
 package changelog
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,13 +12,28 @@ import (
 	"github.com/cairnstream/cairn/state"
 )
 
+// blocks is an image that is there already.
+type blocks []state.Block
+
+func (b blocks) Write(_ context.Context, yield func(state.Block) error) error {
+	for _, x := range b {
+		if err := yield(x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (blocks) Fuzzy() bool { return false }
+func (blocks) Close()      {}
+
 // image gives the log an image of one entry for each of the keys.
 func image(l *Log, value string, keys ...string) {
 	var b []byte
 	for _, k := range keys {
 		b = state.AppendEntry(b, state.Entry{Group: int(k[0]) % groups, Key: []byte(k), Value: []byte(value)})
 	}
-	l.Image([]state.Block{{GroupLo: 0, GroupHi: groups - 1, Entries: len(keys), Data: b}})
+	l.Image(blocks{{GroupLo: 0, GroupHi: groups - 1, Entries: len(keys), Data: b}})
 }
 
 func TestImageReplacesTheLogOnceItsCheckpointCompletes(t *testing.T) {
@@ -68,13 +84,13 @@ func TestObjectStaysWhileAnotherLogNeedsIt(t *testing.T) {
 	write(other, "1", "x")
 	cuts := map[*Log]state.Cut{l: {Position: 1}, other: {Position: 1}}
 	seal(t, u, 1, cuts)
-	l.Image(nil) // the store is empty by now
+	l.Image(blocks{}) // the store is empty by now
 	s := seal(t, u, 2, cuts)
 	equal(t, "segments", len(s.Keyed[l].Segments), 0)
 	u.Completed(2)
 	s = seal(t, u, 3, cuts)
 	equal(t, "released", s.Released, []snapshot.Run{})
-	other.Image(nil)
+	other.Image(blocks{})
 	seal(t, u, 4, cuts)
 	u.Completed(4)
 	equal(t, "released", seal(t, u, 5, cuts).Released, []snapshot.Run{{Prefix: "p/1/", Lo: 1, Hi: 1}})
@@ -87,7 +103,7 @@ func TestImageIsNotUsedForAnEarlierCut(t *testing.T) {
 	write(l, "1", "a")
 	seal(t, u, 1, cutAt(l, 1))
 	write(l, "2", "a")
-	l.Image(nil)
+	l.Image(blocks{})
 	k := seal(t, u, 2, cutAt(l, 1)).Keyed[l] // its barrier came before the image's
 	equal(t, "state", restored(t, b, 0, groups-1, k), []string{"a=1"})
 }
@@ -142,12 +158,12 @@ func TestLargeImageTakesSeveralObjects(t *testing.T) {
 		b := newSpy()
 		u := setup(t, b, nil)
 		l := newLog(t, u, "a")
-		var blocks []state.Block
+		var parts blocks
 		for i := range 5 {
 			e := state.Entry{Group: i, Key: fmt.Append(nil, i), Value: make([]byte, objectBytes/2)}
-			blocks = append(blocks, state.Block{GroupLo: i, GroupHi: i, Entries: 1, Data: state.AppendEntry(nil, e)})
+			parts = append(parts, state.Block{GroupLo: i, GroupHi: i, Entries: 1, Data: state.AppendEntry(nil, e)})
 		}
-		l.Image(blocks)
+		l.Image(parts)
 		synctest.Wait()
 		s := seal(t, u, 1, cutAt(l, 0))
 		equal(t, "objects", s.Objects, []snapshot.Run{{Prefix: "p/1/", Lo: 1, Hi: 5}})

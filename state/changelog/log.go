@@ -1,6 +1,7 @@
 package changelog
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -128,14 +129,19 @@ func (l *Log) Inherit(segments []snapshot.Segment) {
 }
 
 // Define implements state.Log.
-func (l *Log) Define(h state.Handle, name, kind, schema string) {
+func (l *Log) Define(h state.Handle, d state.Definition) {
 	l.u.mu.Lock()
 	defer l.u.mu.Unlock()
-	l.defs = append(l.defs, definition{h, name, kind, schema})
+	l.defs = append(l.defs, definition{h, d.Name, d.Kind, d.Schema})
 }
 
 // Append implements state.Log.
-func (l *Log) Append(data []byte, entries int) {
+func (l *Log) Append(data []byte, entries int) (next []byte) {
+	l.append(data, entries)
+	return data[:0]
+}
+
+func (l *Log) append(data []byte, entries int) {
 	u := l.u
 	u.mu.Lock()
 	for u.waiting >= u.cfg.WaitingBytes && !u.stopped {
@@ -207,7 +213,10 @@ func (l *Log) holdsOthersLocked() bool {
 
 // Image implements state.Log. The image is uploaded beside the log; handles
 // begin with it from the first checkpoint on that is sealed after it is durable.
-func (l *Log) Image(blocks []state.Block) {
+func (l *Log) Image(i state.Image) {
+	var blocks []state.Block
+	_ = i.Write(context.Background(), func(b state.Block) error { blocks = append(blocks, b); return nil })
+	i.Close()
 	u := l.u
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 
 // Loader is the store that a Restore fills; memory.Store is one.
 type Loader interface {
-	Register(name, kind, schema string) (state.Handle, error)
+	Register(d state.Definition) (state.Handle, error)
 	// Load sets or deletes an entry without logging it.
 	Load(e state.Entry) error
 }
@@ -131,7 +131,7 @@ func (r *restorer) apply(rd *read, frames []frame) error {
 func (r *restorer) load(s snapshot.Segment, f frame) error {
 	handles := make(map[state.Handle]state.Handle, len(f.defs))
 	for _, d := range f.defs {
-		h, err := r.into.Register(d.name, d.kind, d.schema)
+		h, err := r.into.Register(state.Definition{Name: d.name, Kind: d.kind, Schema: d.schema, SubSize: state.Variable, ValueSize: state.Variable})
 		if err != nil {
 			return err
 		}

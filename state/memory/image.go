@@ -1,6 +1,10 @@
 package memory
 
-import "github.com/cairnstream/cairn/state"
+import (
+	"context"
+
+	"github.com/cairnstream/cairn/state"
+)
 
 const (
 	// imageParts is into how many ranges of key groups an image is divided,
@@ -38,3 +42,18 @@ func (s *Store) image() []state.Block {
 	}
 	return done
 }
+
+// image is a state.Image.
+type image struct{ blocks []state.Block }
+
+func (i *image) Write(_ context.Context, yield func(state.Block) error) error {
+	for _, b := range i.blocks {
+		if err := yield(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (i *image) Fuzzy() bool { return false }
+func (i *image) Close()      {}

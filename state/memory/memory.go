@@ -63,8 +63,8 @@ type Store struct {
 var _ state.Store = (*Store)(nil)
 
 type definition struct {
-	name, kind, schema string
-	ordered            bool // its sub-keys are kept in order: it was scanned
+	state.Definition
+	ordered bool // its sub-keys are kept in order: it was scanned
 }
 
 // handlesMax leaves the upper half of the handles to the sorted arrays of order.go.
@@ -82,23 +82,23 @@ func Open(cfg Config) (*Store, error) {
 }
 
 // Register implements state.Store.
-func (s *Store) Register(name, kind, schema string) (state.Handle, error) {
-	if h, ok := s.byName[name]; ok {
-		d := s.states[h]
-		if d.kind != kind || d.schema != schema {
-			return 0, fmt.Errorf("state %q: stored as %s of %s, asked for as %s of %s",
-				name, d.kind, d.schema, kind, schema)
+func (s *Store) Register(d state.Definition) (state.Handle, error) {
+	if h, ok := s.byName[d.Name]; ok {
+		old := s.states[h].Definition
+		if old.Kind != d.Kind || old.Schema != d.Schema {
+			return 0, fmt.Errorf("state %q: %w: stored as %s of %s, asked for as %s of %s",
+				d.Name, state.ErrIncompatible, old.Kind, old.Schema, d.Kind, d.Schema)
 		}
 		return h, nil
 	}
 	if len(s.states) == handlesMax {
-		return 0, fmt.Errorf("state %q: more than %d states", name, handlesMax)
+		return 0, fmt.Errorf("state %q: more than %d states", d.Name, handlesMax)
 	}
 	h := state.Handle(len(s.states))
-	s.states = append(s.states, definition{name: name, kind: kind, schema: schema})
-	s.byName[name] = h
+	s.states = append(s.states, definition{Definition: d})
+	s.byName[d.Name] = h
 	if s.cfg.Log != nil {
-		s.cfg.Log.Define(h, name, kind, schema)
+		s.cfg.Log.Define(h, d)
 	}
 	return h, nil
 }
@@ -113,21 +113,47 @@ func (s *Store) SetKey(group int, key []byte) {
 func (s *Store) Key() (group int, key []byte) { return s.group, s.key }
 
 // Get implements state.Store.
-func (s *Store) Get(h state.Handle, sub []byte) (value []byte, ok bool) {
+func (s *Store) Get(h state.Handle, sub []byte) (value []byte, ok bool, err error) {
 	i, ok := s.find(h, s.hash(h, sub), s.key, sub)
 	if !ok {
-		return nil, false
+		return nil, false, nil
 	}
 	e := s.pages.entry(s.table.slots[i].at)
 	if e.has(flagDeleted) {
-		return nil, false
+		return nil, false, nil
 	}
-	return e.value(), true
+	return e.value(), true, nil
+}
+
+// Update implements state.Store.
+func (s *Store) Update(h state.Handle, sub []byte, size int) (value []byte, existed bool, err error) {
+	old, existed, _ := s.Get(h, sub)
+	fresh := make([]byte, size)
+	copy(fresh, old)
+	_ = s.Put(h, sub, fresh)
+	value, _, err = s.Get(h, sub)
+	return value, existed, err
+}
+
+// Sweep implements state.Store.
+func (s *Store) Sweep(h state.Handle, _ int, expired func(value []byte) bool) error {
+	var gone []state.Entry
+	for _, e := range s.live {
+		if e.handle() == h && expired(e.value()) {
+			gone = append(gone, state.Entry{Group: e.group(), Key: bytes.Clone(e.key()), Sub: bytes.Clone(e.sub())})
+		}
+	}
+	for _, e := range gone {
+		s.SetKey(e.Group, e.Key)
+		_ = s.Delete(h, e.Sub)
+	}
+	return nil
 }
 
 // Put implements state.Store. value may be what Get returned.
-func (s *Store) Put(h state.Handle, sub, value []byte) {
+func (s *Store) Put(h state.Handle, sub, value []byte) error {
 	s.dirtied(s.put(h, sub, value))
+	return nil
 }
 
 // put sets an entry without marking it as changed.
@@ -162,18 +188,19 @@ func (s *Store) setValue(i int, value []byte) ref {
 
 // Delete implements state.Store. The entry stays, marked, until EndBatch has
 // told the log.
-func (s *Store) Delete(h state.Handle, sub []byte) {
+func (s *Store) Delete(h state.Handle, sub []byte) error {
 	i, ok := s.find(h, s.hash(h, sub), s.key, sub)
 	if !ok {
-		return
+		return nil
 	}
 	at := s.table.slots[i].at
 	if e := s.pages.entry(at); e.has(flagDeleted) {
-		return
+		return nil
 	}
 	s.disappeared(at)
 	s.pages.entry(at).set(flagDeleted)
 	s.dirtied(at)
+	return nil
 }
 
 // appeared counts an entry that is live from now on.
@@ -201,12 +228,13 @@ func (s *Store) dirtied(at ref) {
 }
 
 // ScanAll implements state.Store. f must not change the store.
-func (s *Store) ScanAll(h state.Handle, f func(group int, key, sub, value []byte) bool) {
+func (s *Store) ScanAll(h state.Handle, f func(group int, key, sub, value []byte) bool) error {
 	for _, e := range s.live {
 		if e.handle() == h && !f(e.group(), e.key(), e.sub(), e.value()) {
-			return
+			return nil
 		}
 	}
+	return nil
 }
 
 // live visits the live entries of all states.
@@ -223,7 +251,7 @@ func (s *Store) live(yield func(ref, entry) bool) {
 const blockBytes = 64 << 10
 
 // EndBatch implements state.Store.
-func (s *Store) EndBatch() {
+func (s *Store) EndBatch() error {
 	n := 0
 	for _, at := range s.dirty {
 		e, ok := s.pages.lookup(at)
@@ -246,17 +274,15 @@ func (s *Store) EndBatch() {
 	s.append(n)
 	s.dirty = s.dirty[:0]
 	s.tend()
+	return nil
 }
 
 // append hands n entries, which are in s.block, to the log.
 func (s *Store) append(n int) {
 	if n > 0 && s.cfg.Log != nil {
-		s.cfg.Log.Append(s.block, n)
+		s.block = s.cfg.Log.Append(s.block, n)
 	}
 	s.position += uint64(n)
-	if cap(s.block) > 4*blockBytes {
-		s.block = nil // a very large value went through
-	}
 	s.block = s.block[:0]
 }
 
@@ -264,7 +290,7 @@ func (s *Store) append(n int) {
 // one; that takes time in proportion to the state.
 func (s *Store) Cut(dataflow.CheckpointID) state.Cut {
 	if s.cfg.Log != nil && s.cfg.Log.WantsImage(s.bytes) {
-		s.cfg.Log.Image(s.image())
+		s.cfg.Log.Image(&image{s.image()})
 	}
 	return state.Cut{Position: s.position, Entries: s.entries, Bytes: s.bytes}
 }

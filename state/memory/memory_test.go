@@ -22,7 +22,7 @@ func setup(t testing.TB) (*Store, state.Handle) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := s.Register("a", "value", "bytes")
+	h, err := s.Register(state.Definition{Name: "a", Kind: "value", Schema: "bytes", ValueSize: state.Variable})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,14 +120,14 @@ func TestPutTakesWhatGetReturned(t *testing.T) {
 	s.SetKey(0, []byte("k"))
 	long := bytes.Repeat([]byte("0123456789"), 100)
 	s.Put(h, nil, long)
-	v, _ := s.Get(h, nil)
+	v, _, _ := s.Get(h, nil)
 	s.Put(h, nil, v[500:])
-	if got, _ := s.Get(h, nil); !bytes.Equal(got, long[500:]) {
+	if got, _, _ := s.Get(h, nil); !bytes.Equal(got, long[500:]) {
 		t.Errorf("got %q", got)
 	}
-	v, _ = s.Get(h, nil)
+	v, _, _ = s.Get(h, nil)
 	s.Put(h, []byte("copy"), v)
-	if got, _ := s.Get(h, []byte("copy")); !bytes.Equal(got, long[500:]) {
+	if got, _, _ := s.Get(h, []byte("copy")); !bytes.Equal(got, long[500:]) {
 		t.Errorf("copy %q", got)
 	}
 }
@@ -137,7 +137,7 @@ func TestGetAndPutDoNotAllocate(t *testing.T) {
 	key, value := []byte("key"), make([]byte, 40)
 	run := func() {
 		s.SetKey(7, key)
-		v, _ := s.Get(h, nil)
+		v, _, _ := s.Get(h, nil)
 		copy(value, v)
 		s.Put(h, nil, value)
 		s.EndBatch()
@@ -166,7 +166,7 @@ func BenchmarkGetPut(b *testing.B) {
 			i := 0
 			for b.Loop() {
 				s.SetKey(0, keys[rnd.IntN(n)])
-				if v, ok := s.Get(h, nil); ok {
+				if v, ok, _ := s.Get(h, nil); ok {
 					copy(value, v)
 				}
 				s.Put(h, nil, value)

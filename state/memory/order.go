@@ -45,20 +45,21 @@ func (s *Store) search(o order, sub []byte) int {
 }
 
 // Scan implements state.Store.
-func (s *Store) Scan(h state.Handle, f func(sub, value []byte) bool) {
+func (s *Store) Scan(h state.Handle, f func(sub, value []byte) bool) error {
 	if !s.states[h].ordered {
 		s.startOrder(h)
 	}
 	i, ok := s.find(h|orderBit, s.hash(h|orderBit, nil), s.key, nil)
 	if !ok {
-		return
+		return nil
 	}
 	o := order(s.pages.entry(s.table.slots[i].at).value())
 	for i := range o.len() {
 		if e := s.pages.entry(o.at(i)); !f(e.sub(), e.value()) {
-			return
+			return nil
 		}
 	}
+	return nil
 }
 
 // startOrder makes the sorted arrays of a state.

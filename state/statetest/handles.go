@@ -212,7 +212,7 @@ func testBadBytes(t *testing.T, open Open) {
 	check(t, err)
 	s.SetKey(1, []byte("k"))
 	put := func(name, kind, schema string, sub, value []byte) {
-		h, err := s.Register(name, kind, schema)
+		h, err := s.Register(state.Definition{Name: name, Kind: kind, Schema: schema, SubSize: state.Variable, ValueSize: state.Variable})
 		check(t, err)
 		s.Put(h, sub, value)
 	}

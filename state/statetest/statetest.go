@@ -5,6 +5,7 @@ package statetest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -70,7 +71,7 @@ func setup(t *testing.T, open Open) (Store, *recorder) {
 
 func register(t *testing.T, s state.Store, name string) state.Handle {
 	t.Helper()
-	h, err := s.Register(name, "map", "bytes")
+	h, err := s.Register(state.Definition{Name: name, Kind: "map", Schema: "bytes", SubSize: state.Variable, ValueSize: state.Variable})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,20 +86,25 @@ type recorder struct {
 	image   []state.Block
 }
 
-func (r *recorder) Define(h state.Handle, name, kind, schema string) {
-	r.defined = append(r.defined, fmt.Sprintf("%d %s %s %s", h, name, kind, schema))
+func (r *recorder) Define(h state.Handle, d state.Definition) {
+	r.defined = append(r.defined, fmt.Sprintf("%d %s %s %s", h, d.Name, d.Kind, d.Schema))
 }
 
-func (r *recorder) Append(block []byte, entries int) {
+func (r *recorder) Append(block []byte, entries int) []byte {
 	got := decodeEntries(bytes.Clone(block))
 	if len(got) != entries {
 		panic(fmt.Sprintf("block of %d entries is said to have %d", len(got), entries))
 	}
 	r.entries = append(r.entries, got...)
+	return nil
 }
 
-func (r *recorder) WantsImage(int64) bool      { return r.want }
-func (r *recorder) Image(blocks []state.Block) { r.image = blocks }
+func (r *recorder) WantsImage(int64) bool { return r.want }
+
+func (r *recorder) Image(i state.Image) {
+	defer i.Close()
+	_ = i.Write(context.Background(), func(b state.Block) error { r.image = append(r.image, b); return nil })
+}
 
 // take returns the entries so far, as text, and forgets them.
 func (r *recorder) take() []string {

@@ -17,7 +17,7 @@ func testRegister(t *testing.T, open Open) {
 	if again := register(t, s, "a"); again != a || a == b {
 		t.Errorf("handles a %d, b %d, a again %d", a, b, again)
 	}
-	_, err := s.Register("a", "value", "int64")
+	_, err := s.Register(state.Definition{Name: "a", Kind: "value", Schema: "int64", ValueSize: state.Variable})
 	if err == nil || !strings.Contains(err.Error(), "map of bytes") || !strings.Contains(err.Error(), "value of int64") {
 		t.Errorf("another schema: error %v should name both", err)
 	}
@@ -31,22 +31,22 @@ func testGetPut(t *testing.T, open Open) {
 	if group, key := s.Key(); group != 3 || string(key) != "k" {
 		t.Errorf("key %d %q", group, key)
 	}
-	if _, ok := s.Get(h, nil); ok {
+	if _, ok, _ := s.Get(h, nil); ok {
 		t.Error("an empty store has a value")
 	}
 	for _, v := range []string{"one", "", "three and more", "4"} {
 		s.Put(h, nil, []byte(v))
-		if got, ok := s.Get(h, nil); !ok || string(got) != v {
+		if got, ok, _ := s.Get(h, nil); !ok || string(got) != v {
 			t.Errorf("got %q, %v, want %q", got, ok, v)
 		}
 	}
 	s.Delete(h, nil)
 	s.Delete(h, nil)
-	if _, ok := s.Get(h, nil); ok {
+	if _, ok, _ := s.Get(h, nil); ok {
 		t.Error("a deleted value is there")
 	}
 	s.EndBatch()
-	if _, ok := s.Get(h, nil); ok {
+	if _, ok, _ := s.Get(h, nil); ok {
 		t.Error("a deleted value is there after the batch")
 	}
 }
@@ -70,7 +70,7 @@ func testApart(t *testing.T, open Open) {
 		want string
 	}{{"k", a, "", "1"}, {"k", b, "", "2"}, {"k", a, "s", "3"}, {"ks", a, "", "4"}, {"", a, "ks", "5"}} {
 		s.SetKey(0, []byte(tc.key))
-		if got, _ := s.Get(tc.h, []byte(tc.sub)); string(got) != tc.want {
+		if got, _, _ := s.Get(tc.h, []byte(tc.sub)); string(got) != tc.want {
 			t.Errorf("%q %d %q: got %q, want %q", tc.key, tc.h, tc.sub, got, tc.want)
 		}
 	}
@@ -137,7 +137,7 @@ func testLargeValues(t *testing.T, open Open) {
 	s.EndBatch()
 	for i, n := range sizes {
 		s.SetKey(i, fmt.Appendf(nil, "%d", i))
-		if got, _ := s.Get(h, nil); !bytes.Equal(got, bytes.Repeat([]byte{byte(i)}, n)) {
+		if got, _, _ := s.Get(h, nil); !bytes.Equal(got, bytes.Repeat([]byte{byte(i)}, n)) {
 			t.Errorf("value of %d bytes: got %d", n, len(got))
 		}
 	}
@@ -178,7 +178,7 @@ func testDeleteThenPut(t *testing.T, open Open) {
 	s.Put(h, nil, []byte("new"))
 	s.EndBatch()
 	equal(t, "log", log.take(), []string{"0/k/=new"})
-	if got, ok := s.Get(h, nil); !ok || string(got) != "new" {
+	if got, ok, _ := s.Get(h, nil); !ok || string(got) != "new" {
 		t.Errorf("got %q, %v", got, ok)
 	}
 	s.Put(h, nil, []byte("more"))
@@ -227,7 +227,7 @@ func testValuesChangeSize(t *testing.T, open Open) {
 	}
 	for key, v := range want {
 		s.SetKey(0, []byte(key))
-		if got, _ := s.Get(h, nil); !bytes.Equal(got, v) {
+		if got, _, _ := s.Get(h, nil); !bytes.Equal(got, v) {
 			t.Fatalf("key %s: got %d bytes, want %d", key, len(got), len(v))
 		}
 	}
