@@ -1,11 +1,12 @@
 // Package admin is the command tree of the admin CLI as a library: cairn
-// cluster, worker, job and checkpoint.
+// cluster, worker, job, checkpoint and state.
 //
 // Every command talks to any controller of the cluster, which passes the call
-// to the leader; through an election the client waits and tries again. With
-// -o json the answer is one JSON document on standard output; errors go to
-// standard error and say what was tried, what is wrong and what to do. The exit
-// code tells the kind of failure: see ExitCode.
+// to the leader; through an election the client waits and tries again. Those that
+// look into checkpoints read the bucket themselves, and with --object-store they
+// need no controller. With -o json the answer is one JSON document on standard
+// output; errors go to standard error and say what was tried, what is wrong and
+// what to do. The exit code tells the kind of failure: see ExitCode.
 package admin
 
 import (
@@ -96,7 +97,7 @@ type tree struct {
 // AddCommands adds the admin commands and their global flags to root.
 func AddCommands(root *cobra.Command, stdout, stderr io.Writer) {
 	t := &tree{stdout: stdout, stderr: stderr}
-	for _, c := range []*cobra.Command{t.cluster(), t.worker(), t.job(), t.checkpoint()} {
+	for _, c := range []*cobra.Command{t.cluster(), t.worker(), t.job(), t.checkpoint(), t.state()} {
 		f := c.PersistentFlags()
 		f.StringVar(&t.controllers, "controllers", "", "controllers to ask, as a,b,c (default $"+ControllersEnv+", then "+DefaultController+")")
 		f.StringVarP(&t.output, "output", "o", "table", "output format: table or json")
@@ -123,12 +124,20 @@ func (t *tree) run(work func(ctx context.Context, c *Client, args []string) erro
 	}
 }
 
-func (t *tree) dial() (*Client, error) {
+// checkFlags checks the global flags.
+func (t *tree) checkFlags() error {
 	if t.output != "table" && t.output != "json" {
-		return nil, usagef("--output %q: use table or json", t.output)
+		return usagef("--output %q: use table or json", t.output)
 	}
 	if t.timeout <= 0 {
-		return nil, usagef("--timeout %v: use a time above 0", t.timeout)
+		return usagef("--timeout %v: use a time above 0", t.timeout)
+	}
+	return nil
+}
+
+func (t *tree) dial() (*Client, error) {
+	if err := t.checkFlags(); err != nil {
+		return nil, err
 	}
 	c, err := Dial(t.addresses())
 	if err != nil {

@@ -18,11 +18,12 @@ func (t *tree) checkpoint() *cobra.Command {
 		}
 		return &cobra.Command{Use: use, Short: short, Args: Args(cobra.ExactArgs(n)), ValidArgsFunction: complete, RunE: t.run(work)}
 	}
-	return group("checkpoint", "List, look at, trigger and delete checkpoints",
+	return group("checkpoint", "List, look at, trigger, delete, verify and compare checkpoints",
 		command("list JOB", "List a job's checkpoints: in flight, completed and failed", 1, t.checkpointList),
 		command("show JOB CHECKPOINT", "Show each operator's bytes and the time of each phase", 2, t.checkpointShow),
 		command("trigger JOB", "Take a checkpoint now", 1, t.checkpointTrigger),
-		command("delete JOB CHECKPOINT", "Drop a completed checkpoint from the catalog", 2, t.checkpointDelete))
+		command("delete JOB CHECKPOINT", "Drop a completed checkpoint from the catalog", 2, t.checkpointDelete),
+		t.checkpointVerifyCommand(), t.checkpointDiffCommand())
 }
 
 func (t *tree) checkpointList(ctx context.Context, c *Client, given []string) error {

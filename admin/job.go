@@ -21,7 +21,7 @@ func (t *tree) job() *cobra.Command {
 		&cobra.Command{Use: "list", Short: "List all jobs, ended ones included", Args: Args(cobra.NoArgs), RunE: t.run(t.jobList)},
 		oneJob("show", "Draw a job's graph, where each subtask runs, its rates and its failures", t.jobShow),
 		oneJob("cancel", "End a job for good; its completed checkpoints stay", t.jobCancel),
-		oneJob("restart", "Start a job's next attempt now, from its newest checkpoint", t.jobRestart),
+		t.jobRestartCommand(),
 		t.jobLogsCommand())
 }
 
@@ -79,18 +79,6 @@ func (t *tree) jobCancel(ctx context.Context, c *Client, given []string) error {
 		return t.printJSON(object{{"job", given[0]}, {"status", r.Status}})
 	}
 	_, err = fmt.Fprintf(t.stdout, "job %s is %s\n", given[0], r.Status)
-	return err
-}
-
-func (t *tree) jobRestart(ctx context.Context, c *Client, given []string) error {
-	r, err := call(ctx, c, "job restart", wire.ControlClient.RestartJob, &wire.RestartJobRequest{Job: given[0], Key: requestKey()})
-	if err != nil {
-		return err
-	}
-	if t.output == "json" {
-		return t.printJSON(object{{"job", given[0]}, {"attempt", r.Attempt}})
-	}
-	_, err = fmt.Fprintf(t.stdout, "job %s starts attempt %d from its newest checkpoint\n", given[0], r.Attempt)
 	return err
 }
 

@@ -62,6 +62,11 @@ func jobHead(w io.Writer, r *wire.GetJobResponse) {
 	if r.RestartAtUnixMs > 0 {
 		fmt.Fprintf(w, "restarts at %s\n", timeText(r.RestartAtUnixMs))
 	}
+	for _, lines := range [][]string{damageLines(s.Id, r.Damage), restoreLines(r.Restores), changelogLines(r.Stats)} {
+		for _, line := range lines {
+			fmt.Fprintln(w, line)
+		}
+	}
 }
 
 // drawGraph draws the vertices in the order of the data, each with its
@@ -140,18 +145,18 @@ func subtaskTable(w io.Writer, subtasks []*wire.SubtaskView) error {
 		row := []string{fmt.Sprintf("%d/%d", s.Subtask.GetVertex(), s.Subtask.GetIndex()), dash(s.Worker), dash(s.State)}
 		rows = append(rows, append(append(row, statsCells(s.Stats)...), dash(s.Process)))
 	}
-	return table(w, "SUBTASK WORKER STATE >IN >OUT >RECORDS-IN >RECORDS-OUT >STATE-SIZE >BUSY >BACKPRESSURE >BAD-ROWS WATERMARK PROCESS", rows)
+	return table(w, "SUBTASK WORKER STATE >IN >OUT >RECORDS-IN >RECORDS-OUT >STATE-SIZE >LAG >LAG-AGE >BUSY >BACKPRESSURE >BAD-ROWS WATERMARK PROCESS", rows)
 }
 
 // statsCells are dashes for a subtask that has not told anything yet.
 func statsCells(s *wire.SubtaskStats) []string {
 	if s == nil {
-		return strings.Fields("- - - - - - - - -")
+		return strings.Fields("- - - - - - - - - - -")
 	}
 	percent := func(share float64) string { return fmt.Sprintf("%.0f%%", 100*share) }
 	return []string{
 		rateText(s.RecordsInPerSecond), rateText(s.RecordsOutPerSecond), countText(s.RecordsIn), countText(s.RecordsOut),
-		bytesText(s.StateBytes), percent(s.Busy), percent(s.Backpressured), countText(s.BadRecords), watermarkText(s.WatermarkMs),
+		bytesText(s.StateBytes), bytesText(s.LagBytes), msText(float64(s.LagMs)), percent(s.Busy), percent(s.Backpressured), countText(s.BadRecords), watermarkText(s.WatermarkMs),
 	}
 }
 

@@ -54,6 +54,26 @@ func (f *submitFlags) add(cmd *cobra.Command) {
 	fl.IntVar(&f.options.TolerableFailures, "tolerable-failures", 0, "checkpoint failures in a row that do not restart the job; negative for any number")
 	fl.IntVar(&f.options.Retained, "retained", 0, "completed checkpoints to keep (default: the program's, else 3)")
 	fl.IntVar(&f.options.Restart.Attempts, "restart-attempts", 0, "restarts in a row before the job fails; negative for none (default: no limit)")
+	f.addState(cmd)
+}
+
+// addState adds the flags of dataflow.StateOptions.
+func (f *submitFlags) addState(cmd *cobra.Command) {
+	fl, st := cmd.Flags(), &f.options.State
+	fl.StringVar(&st.Backend, "state-backend", "", "how keyed state is kept: memory, or lsm for state beyond memory (default: the program's, else memory)")
+	fl.Var(sizeFlag{&st.MemoryBytes}, "state-memory", "memory of a process for the caches of the lsm backend, such as 256MiB (default: the program's, else 256MiB)")
+	fl.DurationVar(&st.RecoveryTarget, "recovery-target", 0, "how long replaying a process's changelog may take after a failure (default: the program's, else 10s)")
+	fl.Var(sizeFlag{&st.LogBytes}, "changelog", "changelog of a process between two images, whatever the recovery target allows (default: the program's, else 64MiB or twice the state)")
+	fl.Var(sizeFlag{&st.SpoolBytes}, "spool", "local disk of a process for changes that the object store does not take (default: the program's, else 4GiB)")
+	fl.StringVar(&st.Compression, "compression", "", "of the changelog: s2, zstd or none (default: the program's, else s2)")
+	fl.StringVar(&st.LocalRecovery, "local-recovery", "", "keep copies on local disk for restarts: on or off (default: the program's, else on)")
+	for flag, values := range map[string][]cobra.Completion{
+		"state-backend": {dataflow.BackendMemory, dataflow.BackendLSM}, "compression": {"s2", "zstd", "none"}, "local-recovery": {"on", "off"},
+	} {
+		if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+			panic(err) // the flag was not declared: a mistake in this function
+		}
+	}
 }
 
 // check reports what is wrong before anything is built or asked.

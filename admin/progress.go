@@ -32,6 +32,11 @@ func (p *progress) say(text string) {
 	}
 }
 
+// bytes returns a function that says how far a work over many bytes is.
+func (p *progress) bytes(what string) func(done, total int64) {
+	return func(done, total int64) { p.say(fmt.Sprintf("%s %s of %s", what, bytesText(done), bytesText(total))) }
+}
+
 // end removes the line.
 func (p *progress) end() {
 	if p.shown {

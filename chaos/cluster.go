@@ -47,12 +47,18 @@ type Cluster struct {
 
 // NewCluster lays out a cluster below dir; nothing runs yet.
 func NewCluster(b Binaries, dir string, size Size) (*Cluster, error) {
-	ports, err := procs.FreePorts(size.Controllers)
-	if err != nil {
-		return nil, err
-	}
 	store := filepath.Join(dir, "store")
 	if err := os.MkdirAll(store, 0o755); err != nil {
+		return nil, err
+	}
+	return NewClusterOn(b, dir, store, "file://"+store, size)
+}
+
+// NewClusterOn is NewCluster with the bucket at url; store is its folder on this
+// machine, if it has one.
+func NewClusterOn(b Binaries, dir, store, url string, size Size) (*Cluster, error) {
+	ports, err := procs.FreePorts(size.Controllers)
+	if err != nil {
 		return nil, err
 	}
 	c := &Cluster{Dir: dir, Store: store, Binaries: b}
@@ -64,7 +70,7 @@ func NewCluster(b Binaries, dir string, size Size) (*Cluster, error) {
 	for i := range ports {
 		name := fmt.Sprintf("c%d", i+1)
 		c.Controllers = append(c.Controllers, c.process(name, b.Controller,
-			"--id", name, "--data-dir", filepath.Join(dir, name), "--peers", strings.Join(peers, ","), "--object-store", "file://"+store))
+			"--id", name, "--data-dir", filepath.Join(dir, name), "--peers", strings.Join(peers, ","), "--object-store", url))
 	}
 	for i := range size.Workers {
 		name := fmt.Sprintf("w%d", i+1)

@@ -40,6 +40,13 @@ func start(t *testing.T, size Size) *Cluster {
 	t.Helper()
 	c, err := NewCluster(built, t.TempDir(), size)
 	must(t, err)
+	c.run(t)
+	return c
+}
+
+// run starts all processes for as long as the test.
+func (c *Cluster) run(t *testing.T) {
+	t.Helper()
 	t.Cleanup(func() {
 		if t.Failed() {
 			for _, p := range c.All() {
@@ -51,7 +58,6 @@ func start(t *testing.T, size Size) *Cluster {
 		}
 	})
 	must(t, c.Start(c.All()...))
-	return c
 }
 
 // submit submits a job and returns its id.

@@ -56,3 +56,14 @@ func RunPrefix(cluster string, job dataflow.JobID, attempt dataflow.Attempt, pro
 func ObjectKey(run snapshot.Run, n uint64) string {
 	return fmt.Sprintf("%s%012d.0", run.Prefix, n)
 }
+
+// InRun tells whether key names an object of run.
+func InRun(run snapshot.Run, key string) bool {
+	number, ok := strings.CutPrefix(key, run.Prefix)
+	if !ok {
+		return false
+	}
+	number, _, _ = strings.Cut(number, ".")
+	n, err := strconv.ParseUint(number, 10, 64)
+	return err == nil && run.Lo <= n && n <= run.Hi
+}

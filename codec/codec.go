@@ -9,9 +9,20 @@
 // unexported field is refused, since its value would silently lose a part; so
 // are interfaces, channels, functions, complex numbers and recursive types.
 //
+// There are three forms. For's is compact; Ordered's bytes compare as the values
+// do; Fixed's always has the same size, and often is the value's memory, so that
+// state can be changed in place.
+//
 // The bytes depend on the value alone (maps are written in ascending order of
 // their encoded keys), so equal values have equal bytes. They carry no type;
 // Schema says what they mean, and whoever stores them stores it beside them.
+// With it, bytes can be read without the type (Dynamic) and turned into those of
+// a later version of it (Transcoder): fields come and go, grow wider, and are
+// renamed with a tag:
+//
+//	type Order struct {
+//		Price int64 `cairn:"was=Cost"`
+//	}
 package codec
 
 import (
@@ -23,12 +34,18 @@ import (
 )
 
 var (
-	// ErrUnsupported is returned by For, Aliasing and Ordered for a type that
-	// can not be encoded; the message names the type and the field.
+	// ErrUnsupported is returned by For, Aliasing, Ordered and Fixed for a type
+	// that can not be encoded; the message names the type and the field.
 	ErrUnsupported = errors.New("type can not be encoded")
 	// ErrCorrupt is returned by Decode for bytes that Append did not write.
 	ErrCorrupt = errors.New("bytes do not decode")
+	// ErrIncompatible is returned by Transcoder for schemas of which the one can
+	// not become the other; the message names the field.
+	ErrIncompatible = errors.New("types are incompatible")
 )
+
+// Variable is the Size of a codec whose encodings differ in length.
+const Variable = -1
 
 // Codec encodes values of one type. All methods may be called at once.
 type Codec[T any] interface {
@@ -40,9 +57,14 @@ type Codec[T any] interface {
 	// Bytes that do not decode give an error that is ErrCorrupt, never a
 	// panic, and leave *v in any state. Memory is proportional to len(src).
 	Decode(src []byte, v *T) (n int, err error)
+	// Size is the length of every encoding in bytes, or Variable.
+	Size() int
 	// Schema describes the encoding. Codecs with equal schemas read each
 	// other's bytes.
 	Schema() string
+	// Lineage is Schema with the former names of renamed fields, as Transcoder
+	// takes it for its target: {Price|Cost:int64}.
+	Lineage() string
 }
 
 // For returns the codec of T. What it decodes is a copy and shares no memory
@@ -59,10 +81,38 @@ func Aliasing[T any]() (Codec[T], error) { return lookup[T](mode{alias: true}) }
 // lexicographically, structs and arrays by their first difference. Slices other
 // than of bytes, maps and pointers are refused. It is for keys that are read in
 // order, and a little larger than For's.
-func Ordered[T any]() (Codec[T], error) { return lookup[T](mode{ordered: true}) }
+func Ordered[T any]() (Codec[T], error) { return lookup[T](mode{form: ordered}) }
+
+// keySizeMax is up to which size a key is better fixed than compact: a backend
+// keeps short keys of one size inline, and longer ones are mostly zeros.
+const keySizeMax = 16
+
+// Key returns the codec for keys of type T: the fixed form if that is short, else
+// For's. Equal keys have equal bytes.
+func Key[T any]() (Codec[T], error) {
+	if c, err := Fixed[T](); err == nil && c.Size() <= keySizeMax {
+		return c, nil
+	}
+	return For[T]()
+}
 
 // mode says which of a type's codecs is meant.
-type mode struct{ alias, ordered bool }
+type mode struct {
+	alias bool
+	form  form
+}
+
+// form says how the basic types are written.
+type form uint8
+
+const (
+	compact form = iota
+	ordered
+	fixed
+)
+
+// prefix is what a schema begins with.
+func (f form) prefix() string { return [...]string{"", "ordered ", "fixed "}[f] }
 
 type cacheKey struct {
 	t reflect.Type
@@ -73,20 +123,25 @@ type cacheKey struct {
 var plans sync.Map
 
 func lookup[T any](m mode) (Codec[T], error) {
-	t := reflect.TypeFor[T]()
+	p, err := planOf(reflect.TypeFor[T](), m)
+	if err != nil {
+		return nil, err
+	}
+	return &planned[T]{plan: p, mode: m}, nil
+}
+
+func planOf(t reflect.Type, m mode) (*plan, error) {
 	k := cacheKey{t, m}
 	if p, ok := plans.Load(k); ok {
-		return &planned[T]{plan: p.(*plan), mode: m}, nil
+		return p.(*plan), nil
 	}
 	p, err := (&planner{mode: m}).plan(t, t.String())
 	if err != nil {
 		return nil, err
 	}
-	if m.ordered {
-		p.schema = "ordered " + p.schema
-	}
+	p.schema, p.lineage = m.form.prefix()+p.schema, m.form.prefix()+p.lineage
 	plans.Store(k, p)
-	return &planned[T]{plan: p, mode: m}, nil
+	return p, nil
 }
 
 // planned is the codec of T that follows a plan.
@@ -107,4 +162,6 @@ func (c *planned[T]) Decode(src []byte, v *T) (int, error) {
 	return d.pos, nil
 }
 
-func (c *planned[T]) Schema() string { return c.plan.schema }
+func (c *planned[T]) Size() int       { return c.plan.fixedSize }
+func (c *planned[T]) Schema() string  { return c.plan.schema }
+func (c *planned[T]) Lineage() string { return c.plan.lineage }

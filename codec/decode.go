@@ -66,6 +66,8 @@ func (d *decoder) rare(pl *plan, v unsafe.Pointer) error {
 		return decodeUint(d, (*uint16)(v))
 	case kUint32:
 		return decodeUint(d, (*uint32)(v))
+	case kFixed16:
+		return d.fixed(2, func(b []byte) { *(*uint16)(v) = binary.LittleEndian.Uint16(b) })
 	case kFloat32:
 		return d.fixed(4, func(b []byte) { *(*uint32)(v) = binary.LittleEndian.Uint32(b) })
 	case kBytes:

@@ -1,11 +1,9 @@
 package codec
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math"
 	"reflect"
-	"slices"
 	"time"
 	"unsafe"
 )
@@ -58,6 +56,8 @@ func appendRare(pl *plan, dst []byte, v unsafe.Pointer) []byte {
 		return binary.AppendVarint(dst, int64(*(*int16)(v)))
 	case kUint16:
 		return binary.AppendUvarint(dst, uint64(*(*uint16)(v)))
+	case kFixed16:
+		return binary.LittleEndian.AppendUint16(dst, *(*uint16)(v))
 	case kFloat32:
 		return binary.LittleEndian.AppendUint32(dst, *(*uint32)(v))
 	case kBytes:
@@ -103,28 +103,18 @@ func appendElems(pl *plan, dst []byte, first unsafe.Pointer, n int) []byte {
 // appendMap appends the entries in ascending order of their encoded keys.
 func appendMap(pl *plan, dst []byte, v unsafe.Pointer) []byte {
 	m := reflect.NewAt(pl.rtype, v).Elem()
-	dst = appendCount(dst, m.Len(), m.IsNil())
-	type span struct{ from, value, to int }
-	var entries []span
-	var buf []byte
+	var w mapWriter
 	key, value := reflect.New(pl.key.rtype), reflect.New(pl.elem.rtype)
 	for it := m.MapRange(); it.Next(); {
 		key.Elem().SetIterKey(it)
 		value.Elem().SetIterValue(it)
-		e := span{from: len(buf)}
-		buf = appendValue(pl.key, buf, key.UnsafePointer())
-		e.value = len(buf)
-		buf = appendValue(pl.elem, buf, value.UnsafePointer())
-		e.to = len(buf)
-		entries = append(entries, e)
+		w.begin()
+		w.buf = appendValue(pl.key, w.buf, key.UnsafePointer())
+		w.endKey()
+		w.buf = appendValue(pl.elem, w.buf, value.UnsafePointer())
+		w.end()
 	}
-	slices.SortFunc(entries, func(a, b span) int {
-		return bytes.Compare(buf[a.from:a.value], buf[b.from:b.value])
-	})
-	for _, e := range entries {
-		dst = append(dst, buf[e.from:e.to]...)
-	}
-	return dst
+	return w.append(dst, m.IsNil())
 }
 
 // The ordered forms: fixed-size and big-endian, with the sign turned so that
@@ -162,18 +152,6 @@ func appendOrdered(pl *plan, dst []byte, v unsafe.Pointer) []byte {
 		return binary.BigEndian.AppendUint32(dst, uint32(t.Nanosecond()))
 	}
 	panic("codec: ordered plan of unknown kind")
-}
-
-// orderedMin is the least length of pl's ordered form.
-func orderedMin(pl *plan) int {
-	sizes := map[kind]int{
-		kInt8: 1, kInt16: 2, kInt32: 4, kInt64: 8, kUint16: 2, kUint32: 4, kUint64: 8,
-		kFloat32: 4, kFloat64: 8, kString: 2, kBytes: 2, kTime: 12,
-	}
-	if pl.kind < kOrdered {
-		return pl.min
-	}
-	return sizes[pl.kind-kOrdered]
 }
 
 func orderedFloat64(f float64) uint64 {

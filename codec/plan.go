@@ -31,8 +31,17 @@ const (
 	kSlice
 	kPointer
 	kMap
+	kFixed16 // two bytes as they are
 	// The ordered forms of the above.
 	kOrdered // + the plain kind
+)
+
+// The fixed forms of numbers: their bits, little-endian, as floats have them in
+// every form but the ordered one.
+const (
+	kFixed8  = kUint8
+	kFixed32 = kFloat32
+	kFixed64 = kFloat64
 )
 
 // plan is how one type is encoded, at an offset in the struct that holds it.
@@ -47,7 +56,9 @@ type plan struct {
 	min    int     // bytes that an encoding has at least
 	rtype  reflect.Type
 	typ    string // as Go prints it, for errors
-	schema string
+
+	fixedSize       int    // of every encoding, or Variable
+	schema, lineage string // see Codec
 }
 
 // planner plans one type; path is the types that it is inside of.
@@ -89,12 +100,12 @@ var basic = map[reflect.Kind]struct {
 func (p *planner) plan(t reflect.Type, where string) (*plan, error) {
 	pl := &plan{rtype: t, typ: t.String()}
 	if b, ok := basic[t.Kind()]; ok {
-		pl.kind, pl.min, pl.schema = b.kind, b.min, b.schema
-		return p.ordered(pl), nil
+		pl.kind, pl.min, pl.schema, pl.lineage = b.kind, b.min, b.schema, b.schema
+		return p.inForm(pl, where)
 	}
 	if t == timeType {
-		pl.kind, pl.min, pl.schema = kTime, 2, "time"
-		return p.ordered(pl), nil
+		pl.kind, pl.min, pl.schema, pl.lineage = kTime, 2, "time", "time"
+		return p.inForm(pl, where)
 	}
 	for _, outer := range p.path {
 		if outer == t {
@@ -106,21 +117,51 @@ func (p *planner) plan(t reflect.Type, where string) (*plan, error) {
 	if err := p.composite(pl, t, where); err != nil {
 		return nil, err
 	}
-	return p.ordered(pl), nil
+	return p.inForm(pl, where)
 }
 
-// ordered turns pl into its ordered form, in that mode.
-func (p *planner) ordered(pl *plan) *plan {
-	if !p.mode.ordered {
-		return pl
+// inForm turns pl into the form that the mode asks for.
+func (p *planner) inForm(pl *plan, where string) (*plan, error) {
+	k, ok := pl.kind.in(p.mode.form)
+	if !ok {
+		return nil, fmt.Errorf("%s: %w: %s %s", where, ErrUnsupported, pl.typ, p.mode.form.lack())
 	}
-	switch pl.kind {
-	case kBool, kUint8, kStruct, kArray: // are ordered as they are
-	default:
-		pl.kind += kOrdered
+	pl.kind, pl.fixedSize = k, sizeOf(pl, k)
+	if p.mode.form != compact {
+		pl.min = max(pl.fixedSize, pl.min, orderedMin[k])
 	}
-	pl.min = orderedMin(pl)
-	return pl
+	return pl, nil
+}
+
+// lack is why a form refuses a type.
+func (f form) lack() string {
+	if f == fixed {
+		return "has no fixed size"
+	}
+	return "has no order"
+}
+
+// in is the kind that writes k, a plain one, in a form; ok is false if it has none.
+func (k kind) in(f form) (kind, bool) {
+	switch {
+	case f == compact, k == kBool, k == kStruct, k == kArray:
+		return k, true
+	case f == ordered && k == kUint8:
+		return k, true
+	case f == ordered:
+		return k + kOrdered, k <= kTime
+	}
+	switch k {
+	case kInt8, kUint8:
+		return kFixed8, true
+	case kInt16, kUint16:
+		return kFixed16, true
+	case kInt32, kUint32, kFloat32:
+		return kFixed32, true
+	case kInt64, kUint64, kFloat64:
+		return kFixed64, true
+	}
+	return k, false
 }
 
 func (p *planner) composite(pl *plan, t reflect.Type, where string) error {
@@ -132,21 +173,25 @@ func (p *planner) composite(pl *plan, t reflect.Type, where string) error {
 	case reflect.Slice:
 		return p.slice(pl, t, where)
 	}
-	if !p.mode.ordered {
-		switch t.Kind() {
-		case reflect.Pointer:
-			return p.pointer(pl, t, where)
-		case reflect.Map:
-			return p.mapping(pl, t, where)
-		}
-		return fmt.Errorf("%s: %w: %s", where, ErrUnsupported, t)
+	if p.mode.form != compact {
+		return fmt.Errorf("%s: %w: %s %s", where, ErrUnsupported, t, p.mode.form.lack())
 	}
-	return fmt.Errorf("%s: %w: %s has no order", where, ErrUnsupported, t)
+	switch t.Kind() {
+	case reflect.Pointer:
+		return p.pointer(pl, t, where)
+	case reflect.Map:
+		return p.mapping(pl, t, where)
+	}
+	return fmt.Errorf("%s: %w: %s", where, ErrUnsupported, t)
 }
 
 func (p *planner) structure(pl *plan, t reflect.Type, where string) error {
 	pl.kind = kStruct
-	var s strings.Builder
+	var schemas, lineages []string
+	names, err := formerNames(t, where)
+	if err != nil {
+		return err
+	}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		at := where + "." + f.Name
@@ -160,9 +205,11 @@ func (p *planner) structure(pl *plan, t reflect.Type, where string) error {
 		fp.offset = f.Offset
 		pl.fields = append(pl.fields, *fp)
 		pl.min += fp.min
-		fmt.Fprintf(&s, ",%s:%s", f.Name, fp.schema)
+		schemas = append(schemas, f.Name+":"+fp.schema)
+		lineages = append(lineages, strings.Join(append([]string{f.Name}, names[f.Name]...), "|")+":"+fp.lineage)
 	}
-	pl.schema = "{" + strings.TrimPrefix(s.String(), ",") + "}"
+	pl.schema = "{" + strings.Join(schemas, ",") + "}"
+	pl.lineage = "{" + strings.Join(lineages, ",") + "}"
 	return nil
 }
 
@@ -172,17 +219,18 @@ func (p *planner) array(pl *plan, t reflect.Type, where string) (err error) {
 		return err
 	}
 	pl.min = pl.length * pl.elem.min
-	pl.schema = fmt.Sprintf("[%d]%s", pl.length, pl.elem.schema)
+	size := fmt.Sprintf("[%d]", pl.length)
+	pl.schema, pl.lineage = size+pl.elem.schema, size+pl.elem.lineage
 	return nil
 }
 
 func (p *planner) slice(pl *plan, t reflect.Type, where string) (err error) {
 	if t.Elem().Kind() == reflect.Uint8 {
-		pl.kind, pl.min, pl.schema = kBytes, 1, "bytes"
+		pl.kind, pl.min, pl.schema, pl.lineage = kBytes, 1, "bytes", "bytes"
 		return nil
 	}
-	if p.mode.ordered {
-		return fmt.Errorf("%s: %w: %s has no order", where, ErrUnsupported, t)
+	if p.mode.form != compact {
+		return fmt.Errorf("%s: %w: %s %s", where, ErrUnsupported, t, p.mode.form.lack())
 	}
 	pl.kind, pl.min, pl.size = kSlice, 1, t.Elem().Size()
 	if pl.elem, err = p.plan(t.Elem(), where+"[]"); err != nil {
@@ -191,7 +239,7 @@ func (p *planner) slice(pl *plan, t reflect.Type, where string) (err error) {
 	if pl.elem.min == 0 { // a length could then promise any number of them
 		return fmt.Errorf("%s: %w: elements of %s encode to nothing", where, ErrUnsupported, t)
 	}
-	pl.schema = "[]" + pl.elem.schema
+	pl.schema, pl.lineage = "[]"+pl.elem.schema, "[]"+pl.elem.lineage
 	return nil
 }
 
@@ -203,7 +251,7 @@ func (p *planner) pointer(pl *plan, t reflect.Type, where string) (err error) {
 	if pl.elem, err = p.plan(t.Elem(), where); err != nil {
 		return err
 	}
-	pl.schema = "*" + pl.elem.schema
+	pl.schema, pl.lineage = "*"+pl.elem.schema, "*"+pl.elem.lineage
 	return nil
 }
 
@@ -222,5 +270,6 @@ func (p *planner) mapping(pl *plan, t reflect.Type, where string) (err error) {
 		return fmt.Errorf("%s: %w: keys of %s encode to nothing", where, ErrUnsupported, t)
 	}
 	pl.schema = "map[" + pl.key.schema + "]" + pl.elem.schema
+	pl.lineage = "map[" + pl.key.lineage + "]" + pl.elem.lineage
 	return nil
 }

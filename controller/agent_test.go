@@ -36,6 +36,9 @@ type agent struct {
 	failFinish  int  // so many FinishCommits fail
 	clings      bool // does not hear that its incarnation's processes must end
 	started     []string
+	damaged     string                                                 // an object that no restore here can read
+	store       bool                                                   // the object store does not take what processes write
+	writer      func(p *fakeProcess, t *wire.Trigger) snapshot.Process // makes the parts; nil: one object each
 }
 
 // fakeProcess is a task process's attempt.
@@ -43,6 +46,7 @@ type fakeProcess struct {
 	status *wire.ProcessStatus
 	acks   []*wire.CheckpointAck
 	commit *wire.CommitDone
+	order  *wire.Deploy
 }
 
 // starts numbers the starts of agents, so that no two share an incarnation.
@@ -260,8 +264,20 @@ func (a *agent) deploy(d *wire.Deploy) {
 			s.Subtasks = append(s.Subtasks, p.Subtask)
 		}
 	}
-	a.processes[d.Job] = &fakeProcess{status: s}
+	if a.damaged != "" && d.RestoreCheckpoint > 0 && a.needs(d, a.damaged) {
+		s.State, s.Reason = wire.ProcessState_PROCESS_STATE_FAILED, "object "+a.damaged+": object not found"
+		s.Class, s.Object = wire.FailureClass_FAILURE_CLASS_RESTORE_OBJECT, a.damaged
+	} else {
+		a.processes[d.Job] = &fakeProcess{status: s, order: d}
+	}
 	a.tell(s)
+}
+
+// needs tells whether the restore point of an order needs the object.
+func (a *agent) needs(d *wire.Deploy, key string) bool {
+	_, l := a.c.anyLeader()
+	record := l.record(dataflow.JobID(d.Job)).Catalog.Record(dataflow.CheckpointID(d.RestoreCheckpoint))
+	return record != nil && record.Needs(key)
 }
 
 func (a *agent) tell(s *wire.ProcessStatus) {
@@ -306,7 +322,17 @@ func (a *agent) trigger(t *wire.Trigger) {
 	if p == nil || p.status.Attempt != t.Attempt {
 		return
 	}
-	part, err := json.Marshal(a.part(p, t))
+	if a.store {
+		a.send(&wire.AgentMessage{Body: &wire.AgentMessage_Decline{Decline: &wire.CheckpointDecline{
+			Job: t.Job, Attempt: t.Attempt, Checkpoint: t.Checkpoint, Process: p.status.Process, Reason: "put 7: timeout", Store: true,
+		}}})
+		return
+	}
+	write := a.part
+	if a.writer != nil {
+		write = a.writer
+	}
+	part, err := json.Marshal(write(p, t))
 	if err != nil {
 		a.c.t.Error(err)
 	}

@@ -70,12 +70,13 @@ func (s controlService) GetJob(ctx context.Context, r *wire.GetJobRequest) (*wir
 
 // jobView is what the record alone tells.
 func jobView(record *ledger.Job) (*wire.GetJobResponse, error) {
-	options, err := json.Marshal(record.Options)
+	options, err := json.Marshal(record.Options.WithDefaults())
 	if err != nil {
 		return nil, fmt.Errorf("options of job %s: %w", record.ID, err)
 	}
 	v := &wire.GetJobResponse{
 		Summary: summary(record), Graph: record.Graph, Options: options, ArtifactSha256: record.Artifact, Args: record.Args,
+		Damage: damageView(record),
 	}
 	if record.Status == ledger.Restarting {
 		v.RestartAtUnixMs = record.NotBefore
@@ -103,6 +104,9 @@ func (j *job) describe(v *wire.GetJobResponse) {
 		if p.stats != nil {
 			v.Stats = append(v.Stats, p.stats)
 		}
+		if p.state == scheduler.Restoring {
+			v.Restores = append(v.Restores, p.restoreView())
+		}
 		for _, t := range p.tasks {
 			subtask := &wire.Subtask{Vertex: int32(t.Vertex), Index: int32(t.Subtask)}
 			v.Subtasks = append(v.Subtasks, &wire.SubtaskView{
@@ -126,6 +130,14 @@ func (p *process) statsOf(t dataflow.TaskID) *wire.SubtaskStats {
 		}
 	}
 	return nil
+}
+
+// restoreView is how far the process has come with its state.
+func (p *process) restoreView() *wire.RestoreView {
+	return &wire.RestoreView{
+		Worker: string(p.worker), Process: string(p.nonce()), DoneBytes: p.status.GetRestoredBytes(), TotalBytes: p.status.GetRestoreBytes(),
+		LocalBytes: p.status.GetRestoredLocalBytes(), RemoteBytes: p.status.GetRestoredRemoteBytes(), LeftMs: p.status.GetRestoreLeftMs(),
+	}
 }
 
 // describeState names the state of a process's subtasks, for people.
@@ -168,14 +180,23 @@ func (s controlService) CancelJob(ctx context.Context, r *wire.CancelJobRequest)
 }
 
 // RestartJob ends the current attempt and starts the next one at once, from the
-// newest checkpoint. A job that waits for its restart does not wait any longer.
+// newest checkpoint. A job that waits for its restart does not wait any longer. One
+// that is suspended may also go on from an older checkpoint.
 func (s controlService) RestartJob(ctx context.Context, r *wire.RestartJobRequest) (*wire.RestartJobResponse, error) {
 	l, record, err := s.job(ctx, r.Job)
 	if err != nil {
 		return nil, statusOf(err)
 	}
+	if record.Status == ledger.Suspended {
+		response, err := l.resume(ctx, record, r)
+		return response, statusOf(err)
+	}
 	if !record.Status.Active() {
 		return nil, statusOf(fmt.Errorf("it is %s: %w", record.Status, ledger.ErrJobEnded))
+	}
+	if r.FromCheckpoint != 0 {
+		return nil, statusOf(fmt.Errorf("from checkpoint %d: job %s is %s, and an older checkpoint would repeat output; it is for a job that is suspended: %w",
+			r.FromCheckpoint, record.ID, record.Status, ledger.ErrNotSuspended))
 	}
 	attempt := attemptOf(record)
 	if record.Status == ledger.Deploying || record.Status == ledger.Running {

@@ -133,6 +133,9 @@ func submission(graph *dataflow.Graph, over dataflow.Options, r *wire.SubmitJobR
 	if err != nil {
 		return nil, fmt.Errorf("encode graph: %w", err)
 	}
+	if options.State == (dataflow.Options{}).WithDefaults().State {
+		options.State = dataflow.StateOptions{} // an older member can apply it, see ledger.VersionOf
+	}
 	return &ledger.SubmitJob{
 		Job: newJobID(name), Name: name, Artifact: r.ArtifactSha256, Args: r.Args, Graph: data, Options: options,
 		Platform: r.Platform, Parallelism: int(r.Parallelism),

@@ -35,8 +35,7 @@ func (l *leader) supervise(j *job, record *ledger.Job) {
 		cmd := &ledger.AttemptRunning{Header: l.header(""), Job: j.id, Attempt: j.attempt}
 		l.proposeFor(j, cmd, "record running attempt", func(any) { l.jobLog(j).Info("attempt running") })
 	case scheduler.Fail:
-		reason, stack, at := j.failure(verdict.Reason)
-		l.fail(j, record, reason, stack, at)
+		l.attemptFailed(j, record, verdict.Reason)
 	}
 }
 
@@ -170,6 +169,7 @@ func (l *leader) failWith(j *job, at time.Time, delay time.Duration, cmd *ledger
 	l.stopCoordinating(j)
 	l.proposeFor(j, cmd, "fail attempt", func(any) {
 		l.stopEverywhere(j, cmd.Final, cmd.Reason)
+		l.wakeSweeper()
 		l.restartIn(j, max(0, delay-time.Since(at)))
 	})
 }

@@ -66,8 +66,11 @@ func (l *leader) tellCoordinator(j *job, p *process) {
 	for id, part := range p.acks {
 		l.step(j, coordinator.Ack{ID: id, Process: p.nonce(), Part: part})
 	}
-	for id, reason := range p.declines {
-		l.step(j, coordinator.Decline{ID: id, Process: p.nonce(), Reason: reason})
+	for id, d := range p.declines {
+		l.step(j, coordinator.Decline{ID: id, Process: p.nonce(), Reason: d.reason, Store: d.store})
+	}
+	if p.behind {
+		l.step(j, coordinator.Lagging{Process: p.nonce(), Behind: true})
 	}
 }
 
@@ -207,7 +210,7 @@ func (l *leader) checkpointCompleted(j *job, attempt dataflow.Attempt, cmd *ledg
 		log.Warn("complete checkpoint", "err", err)
 		l.metrics.checkpointsFailed.Inc()
 		if j.attempt == attempt {
-			l.step(j, coordinator.CompleteFailed{ID: cmd.ID, Reason: err.Error()})
+			l.step(j, coordinator.CompleteFailed{ID: cmd.ID, Reason: err.Error(), Store: errors.Is(err, errStoreAway)})
 		}
 		return
 	}

@@ -24,7 +24,8 @@
 //	jobs.go, attempts.go      a job's life: placing, deploying, running, failing
 //	checkpoints.go            a checkpoint's life: begin, acknowledgements, completion
 //	commits.go                sink commits: confirming, finishing for jobs that run no more
-//	garbage.go                deleting what the ledger has marked
+//	damage.go                 a restore point that can't be read: suspended jobs, going on from an older one
+//	garbage.go, sweep.go      deleting what the ledger has marked, and what ended attempts left
 //
 // Invariants. No decision takes effect except through the ledger: an order to
 // an agent follows from an applied entry, and carries the term. Two leaders may

@@ -30,6 +30,9 @@ var (
 	// errPrecondition is returned when something must change before the
 	// request can be right, and a retry alone does not change it.
 	errPrecondition = errors.New("not possible now")
+	// errStoreAway is returned when the object store did not take what the leader
+	// wrote: the checkpoint fails, and nothing else.
+	errStoreAway = errors.New("object store")
 	// errNotReady is returned when a retry helps.
 	errNotReady = errors.New("retry")
 	// errNoLeader is returned when no controller leads, as far as this one knows.
@@ -61,6 +64,8 @@ var errorCodes = []struct {
 	{ledger.ErrInvalid, codes.InvalidArgument},
 	{ledger.ErrNotRunning, codes.FailedPrecondition},
 	{ledger.ErrCheckpointNeeded, codes.FailedPrecondition},
+	{ledger.ErrNotSuspended, codes.FailedPrecondition},
+	{ledger.ErrDamaged, codes.FailedPrecondition},
 	{ledger.ErrStaleAttempt, codes.Aborted},
 	{errNoLeader, codes.Unavailable},
 	{errLeaderGone, codes.Unavailable},

@@ -64,7 +64,14 @@ type process struct {
 	commits   dataflow.CheckpointID // its sinks have committed up to here
 	known     dataflow.CheckpointID // it was told that Raft holds its commits up to here
 	acks      map[dataflow.CheckpointID]*snapshot.Process
-	declines  map[dataflow.CheckpointID]string
+	declines  map[dataflow.CheckpointID]decline
+	behind    bool // it told of changes that the store does not take
+}
+
+// decline is a process's word that it can not take a checkpoint.
+type decline struct {
+	reason string
+	store  bool // the object store's fault
 }
 
 // nonce is the task process's own incarnation, empty until it has reported.
@@ -90,7 +97,7 @@ func (j *job) begin(e *ledger.Execution) {
 		if byWorker[p.Worker] == nil {
 			byWorker[p.Worker] = &process{
 				worker: p.Worker, incarnation: p.Incarnation,
-				acks: map[dataflow.CheckpointID]*snapshot.Process{}, declines: map[dataflow.CheckpointID]string{},
+				acks: map[dataflow.CheckpointID]*snapshot.Process{}, declines: map[dataflow.CheckpointID]decline{},
 			}
 		}
 		byWorker[p.Worker].tasks = append(byWorker[p.Worker].tasks, p.Task)
@@ -135,7 +142,9 @@ func (l *leader) drive(j *job) {
 	switch {
 	case record.Status.Terminal():
 		l.retire(j)
-	case !record.Status.Active():
+	case record.Status == ledger.Suspended:
+		l.rest(j)
+	case record.Status.Ending():
 		l.windDown(j, record)
 	case record.Status == ledger.Created || record.Status == ledger.Restarting:
 		l.place(j, record)
@@ -194,6 +203,7 @@ func (l *leader) place(j *job, record *ledger.Job) {
 // nothing of it yet.
 func (l *leader) takeUp(j *job, e *ledger.Execution) {
 	l.stopCoordinating(j)
+	l.wakeSweeper()
 	j.begin(e)
 	for _, p := range j.processes {
 		w := l.workers[p.worker]
@@ -223,6 +233,7 @@ func (l *leader) retire(j *job) {
 	}
 	delete(l.jobs, j.id)
 	l.wakeCollector()
+	l.wakeSweeper()
 	l.driveAll() // its slots are free
 }
 

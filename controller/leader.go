@@ -51,6 +51,7 @@ type leader struct {
 	jobs     map[dataflow.JobID]*job
 	requests map[string]*request // asked of agents, by request id
 	garbage  chan struct{}       // wakes the collector
+	ended    chan struct{}       // wakes the sweeper
 }
 
 func newLeader(w world, term uint64) *leader {
@@ -64,6 +65,7 @@ func newLeader(w world, term uint64) *leader {
 		jobs:     map[dataflow.JobID]*job{},
 		requests: map[string]*request{},
 		garbage:  make(chan struct{}, 1),
+		ended:    make(chan struct{}, 1),
 	}
 }
 
@@ -89,6 +91,7 @@ func (l *leader) run(ctx context.Context) error {
 	}
 	group.Go(func() error { return l.loop(ctx) })
 	group.Go(func() error { return l.collectGarbage(ctx) })
+	group.Go(func() error { return l.sweepEnded(ctx) })
 	err := group.Wait()
 	end()
 	l.streams.shut()
@@ -149,7 +152,7 @@ func (l *leader) propose(cmd ledger.Command, done func(result any, err error)) {
 // It is the term's end that tells a leader to stop, not ErrNotLeader: Raft also
 // says so of a command that it was too busy to take up, and goes on leading.
 func (l *leader) commit(ctx context.Context, cmd ledger.Command) (any, error) {
-	if err := l.checkVersion(); err != nil {
+	if err := l.checkVersion(ledger.VersionOf(cmd)); err != nil {
 		return nil, err
 	}
 	data := ledger.Encode(cmd)

@@ -48,7 +48,7 @@ func (l *leader) writeAndCommit(ctx context.Context, cmd *ledger.CompleteCheckpo
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errStoreAway, err)
 	}
 	cmd.Metadata = object
 	cmd.Stats = statsOf(meta.Processes)

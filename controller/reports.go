@@ -103,7 +103,7 @@ func (l *leader) noteStatus(s *session, status *wire.ProcessStatus) *job {
 	p := j.process(s.worker, s.incarnation)
 	if p == nil || attempt != j.attempt {
 		record := l.record(id)
-		l.stopStray(s, status, record == nil || !record.Status.Active(), "the attempt is over")
+		l.stopStray(s, status, record == nil || record.Status.Ending(), "the attempt is over")
 		return nil
 	}
 	p.take(status)
@@ -163,19 +163,27 @@ func (l *leader) takeAck(s *session, ack *wire.CheckpointAck) {
 	l.step(j, coordinator.Ack{ID: id, Process: dataflow.Incarnation(ack.Process), Part: part})
 }
 
-func (l *leader) takeDecline(s *session, decline *wire.CheckpointDecline) {
-	j, p := l.share(s, decline.Job, decline.Attempt)
+func (l *leader) takeDecline(s *session, m *wire.CheckpointDecline) {
+	j, p := l.share(s, m.Job, m.Attempt)
 	if p == nil {
 		return
 	}
-	id := dataflow.CheckpointID(decline.Checkpoint)
-	p.declines[id] = decline.Reason
-	l.step(j, coordinator.Decline{ID: id, Process: dataflow.Incarnation(decline.Process), Reason: decline.Reason})
+	id := dataflow.CheckpointID(m.Checkpoint)
+	p.declines[id] = decline{m.Reason, m.Store}
+	l.step(j, coordinator.Decline{ID: id, Process: dataflow.Incarnation(m.Process), Reason: m.Reason, Store: m.Store})
 }
 
+// takeStats takes what a process has done. One whose changes have waited for the
+// object store for longer than lagMax waits for the store and for nothing else.
 func (l *leader) takeStats(s *session, stats *wire.ProcessStats) {
-	if _, p := l.share(s, stats.Job, stats.Attempt); p != nil {
-		p.stats = stats
+	j, p := l.share(s, stats.Job, stats.Attempt)
+	if p == nil {
+		return
+	}
+	p.stats = stats
+	if behind := stats.LagMs > lagMax.Milliseconds(); behind != p.behind {
+		p.behind = behind
+		l.step(j, coordinator.Lagging{Process: p.nonce(), Behind: behind})
 	}
 }
 

@@ -109,10 +109,12 @@ func (l *leader) serve(stream agentStream) error {
 // agent comes back, with nothing running, as another incarnation. One whose
 // name another agent has now must not: each would end the other for ever.
 func (l *leader) dismiss(stream agentStream, hello *wire.Hello) error {
-	orders := []*wire.LeaderMessage{l.welcome()}
+	orders := []*wire.LeaderMessage{l.welcome(hello)}
 	for _, p := range hello.Processes {
 		status := p.GetStatus()
-		orders = append(orders, stopOrder(dataflow.JobID(status.GetJob()), dataflow.Attempt(status.GetAttempt()), true, "this worker was lost"))
+		stop := stopOrder(dataflow.JobID(status.GetJob()), dataflow.Attempt(status.GetAttempt()), true, "this worker was lost")
+		stop.GetStop().KeepFiles = true // the job may come back here
+		orders = append(orders, stop)
 	}
 	for i, m := range orders {
 		m.Term, m.Order = uint64(l.term), uint64(i)+1

@@ -52,9 +52,15 @@ func (l *leader) register(ctx context.Context, hello *wire.Hello) error {
 	return err
 }
 
-func (l *leader) welcome() *wire.LeaderMessage {
+// welcome answers an agent's first word. Of the jobs that it keeps files of, it
+// names those that will never run again.
+func (l *leader) welcome(hello *wire.Hello) *wire.LeaderMessage {
 	return &wire.LeaderMessage{Body: &wire.LeaderMessage_Welcome{Welcome: &wire.Welcome{
 		Cluster: l.cluster(), Leader: l.cfg.ID, ObjectStore: l.bucket.URL(), HeartbeatMs: l.cfg.Heartbeat.Milliseconds(),
+		EndedJobs: slices.DeleteFunc(slices.Clone(hello.KeptJobs), func(id string) bool {
+			record := l.record(dataflow.JobID(id))
+			return record != nil && !record.Status.Terminal()
+		}),
 	}}}
 }
 
@@ -76,7 +82,7 @@ func (l *leader) attach(s *session, hello *wire.Hello) {
 		slots: int(hello.Slots), platform: hello.Platform, host: hello.Host,
 	}
 	l.log.Info("worker attached", "worker", s.worker, "incarnation", s.incarnation, "processes", len(hello.Processes))
-	s.send(l.term, l.welcome())
+	s.send(l.term, l.welcome(hello))
 	l.takeReports(s, hello.Processes)
 	l.settleIfComplete()
 	l.driveAll() // slots came, an older incarnation may have ended

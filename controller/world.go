@@ -93,10 +93,17 @@ func (w *world) liveIncarnation(id dataflow.WorkerID) (incarnation dataflow.Inca
 	return incarnation
 }
 
-// checkVersion is I8: nothing is proposed that a member can not apply. This
-// build proposes version 1 only.
-func (w *world) checkVersion() error {
-	var common int
+// checkVersion is I8: nothing is proposed that a member can not apply.
+func (w *world) checkVersion(version int) error {
+	if common := w.commonVersion(); common < version {
+		return fmt.Errorf("a member applies commands of version %d only and this needs version %d; start or upgrade all controllers: %w",
+			common, version, errPrecondition)
+	}
+	return nil
+}
+
+// commonVersion is the newest command version that all members apply.
+func (w *world) commonVersion() (common int) {
 	w.ledger.View(func(s *ledger.State) {
 		ids := make([]string, len(w.cfg.Peers))
 		for i, p := range w.cfg.Peers {
@@ -104,11 +111,7 @@ func (w *world) checkVersion() error {
 		}
 		common = s.MinVersion(ids)
 	})
-	if common < ledger.Version {
-		return fmt.Errorf("a member applies commands of version %d only and this build proposes version %d; upgrade all controllers: %w",
-			common, ledger.Version, errPrecondition)
-	}
-	return nil
+	return common
 }
 
 func decodeGraph(data []byte) (*dataflow.Graph, *dataflow.Plan, error) {

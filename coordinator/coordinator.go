@@ -60,6 +60,14 @@ type (
 		ID      dataflow.CheckpointID
 		Process dataflow.Incarnation
 		Reason  string
+		Store   bool // the object store does not take the data
+	}
+	// Lagging: what the process has changed is not durable since longer than
+	// the store should ever need, or (Behind false) no longer so. An
+	// expiry that waits only for such processes is the store's.
+	Lagging struct {
+		Process dataflow.Incarnation
+		Behind  bool
 	}
 	// Completed: Raft holds the completion that Complete asked for.
 	Completed struct{ ID dataflow.CheckpointID }
@@ -70,6 +78,7 @@ type (
 	CompleteFailed struct {
 		ID     dataflow.CheckpointID
 		Reason string
+		Store  bool // the object store did not take the metadata object
 	}
 	// Aborted: Raft holds that the checkpoint will not complete.
 	Aborted struct{ ID dataflow.CheckpointID }
@@ -139,6 +148,7 @@ func (Began) event()          {}
 func (BeginRefused) event()   {}
 func (Ack) event()            {}
 func (Decline) event()        {}
+func (Lagging) event()        {}
 func (Completed) event()      {}
 func (CompleteFailed) event() {}
 func (Aborted) event()        {}

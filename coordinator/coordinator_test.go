@@ -202,8 +202,8 @@ func TestWhatIsBeingCompletedDoesNotExpire(t *testing.T) {
 	w.at(11, ackOf(1, "a"), "complete 1 a")
 	w.next(-1)
 	w.at(99, tick)
-	w.at(99, CompleteFailed{1, "put: connection reset"}, "abort 1 #1")
-	w.at(99, CompleteFailed{1, "put: connection reset"})
+	w.at(99, CompleteFailed{ID: 1, Reason: "put: connection reset"}, "abort 1 #1")
+	w.at(99, CompleteFailed{ID: 1, Reason: "put: connection reset"})
 }
 
 func TestFailuresInRow(t *testing.T) {
@@ -213,8 +213,8 @@ func TestFailuresInRow(t *testing.T) {
 		id := dataflow.CheckpointID(i + 1)
 		w.at(float64(10*i+10), tick, "begin periodic")
 		w.at(float64(10*i+10), Began{id, Periodic}, fmt.Sprint("trigger ", id))
-		w.at(float64(10*i+11), Decline{id, "a", "disk full"}, fmt.Sprintf("abort %d #%d", id, i+1))
-		w.at(float64(10*i+11), Decline{id, "b", "disk full"})
+		w.at(float64(10*i+11), Decline{ID: id, Process: "a", Reason: "disk full"}, fmt.Sprintf("abort %d #%d", id, i+1))
+		w.at(float64(10*i+11), Decline{ID: id, Process: "b", Reason: "disk full"})
 		w.at(float64(10*i+12), Aborted{id})
 		w.at(float64(10*i+12), Aborted{id})
 	}
@@ -228,7 +228,7 @@ func TestFailuresInRow(t *testing.T) {
 		if i == 2 {
 			want = append(want, "fail job")
 		}
-		w.at(float64(10*i+41), Decline{id, "a", "disk full"}, want...)
+		w.at(float64(10*i+41), Decline{ID: id, Process: "a", Reason: "disk full"}, want...)
 		w.at(float64(10*i+42), Aborted{id})
 	}
 	w.next(-1)
@@ -245,7 +245,7 @@ func TestToleratesAny(t *testing.T) {
 		id := dataflow.CheckpointID(i)
 		w.at(float64(10*i), tick, "begin periodic")
 		w.at(float64(10*i), Began{id, Periodic}, fmt.Sprint("trigger ", id))
-		w.at(float64(10*i), Decline{id, "a", ""}, fmt.Sprintf("abort %d #%d", i, i))
+		w.at(float64(10*i), Decline{ID: id, Process: "a", Reason: ""}, fmt.Sprintf("abort %d #%d", i, i))
 		w.at(float64(10*i), Aborted{id})
 	}
 }
@@ -257,7 +257,7 @@ func TestStrangers(t *testing.T) {
 	w.at(10, Began{7, Periodic}, "trigger 7")
 	w.at(11, ackOf(7, "zombie"), "late 7 zombie")
 	w.at(11, ackOf(6, "a"), "late 6 a")
-	w.at(11, Decline{7, "zombie", "x"}, "late 7 zombie")
+	w.at(11, Decline{ID: 7, Process: "zombie", Reason: "x"}, "late 7 zombie")
 	w.at(11, ackOf(7, "a"))
 	w.at(11, ackOf(7, "b"), "complete 7 a,b")
 }
@@ -303,7 +303,7 @@ func TestFinal(t *testing.T) {
 	w.at(12, ackOf(1, "b"), "complete 1 a,b")
 	w.at(13, Completed{1}, "begin final") // not the final one: that comes at once
 	w.at(13, Began{2, Final}, "trigger 2")
-	w.at(13, Decline{2, "a", "store is down"}, "abort 2 #1")
+	w.at(13, Decline{ID: 2, Process: "a", Reason: "store is down"}, "abort 2 #1")
 	w.at(14, Aborted{2})
 	w.next(15)
 	w.at(15, tick, "begin final") // again
@@ -439,11 +439,11 @@ func anyEvent(t *rapid.T, id *dataflow.CheckpointID, asked *bool, why Trigger) E
 			return BeginRefused{}
 		}
 	case 4:
-		return Decline{some, p, "no"}
+		return Decline{ID: some, Process: p, Reason: "no"}
 	case 5:
 		return Completed{some}
 	case 6:
-		return CompleteFailed{some, "no"}
+		return CompleteFailed{ID: some, Reason: "no"}
 	case 7:
 		return Aborted{some}
 	default:

@@ -44,6 +44,7 @@ type State struct {
 
 	processes []dataflow.Incarnation // that acknowledge, sorted; nil until Running
 	ended     []dataflow.Incarnation // that have reported the end of their data
+	lagging   []dataflow.Incarnation // whose changes the store does not take
 	over      bool                   // nothing will be done any more
 
 	due       time.Duration // of the next periodic checkpoint
@@ -184,15 +185,21 @@ func (s State) allEnded() bool {
 	})
 }
 
+// silent are the processes that have not acknowledged.
+func (s State) silent(c inFlight) []dataflow.Incarnation {
+	return slices.DeleteFunc(slices.Clone(s.processes), c.has)
+}
+
+// storeIsDown tells whether the checkpoint waits only for processes whose
+// changes the store does not take.
+func (s State) storeIsDown(c inFlight) bool {
+	return !slices.ContainsFunc(s.silent(c), func(p dataflow.Incarnation) bool { return !slices.Contains(s.lagging, p) })
+}
+
 // missing names who has not acknowledged, for people.
 func (s State) missing(c inFlight) string {
 	const named = 3
-	var names []dataflow.Incarnation
-	for _, p := range s.processes {
-		if !c.has(p) {
-			names = append(names, p)
-		}
-	}
+	names := s.silent(c)
 	if len(names) > named {
 		return fmt.Sprintf("%d of %d processes, %s among them", len(names), len(s.processes), names[0])
 	}

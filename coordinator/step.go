@@ -37,11 +37,13 @@ func (t *step) take(e Event) {
 		t.ack(e)
 	case Decline:
 		t.decline(e)
+	case Lagging:
+		t.lag(e)
 	case Completed:
 		t.completed(e.ID)
 	case CompleteFailed:
 		if c := t.find(e.ID); c != nil && c.phase == completing {
-			t.fail(c, "finalize: "+e.Reason)
+			t.fail(c, "finalize: "+e.Reason, e.Store)
 		}
 	case Aborted:
 		t.aborted(e.ID)
@@ -130,7 +132,14 @@ func (t *step) decline(e Decline) {
 	case c == nil || !t.knows(e.Process):
 		t.do(ReportLate{ID: e.ID, Process: e.Process, What: "decline: " + e.Reason})
 	case c.phase == collecting:
-		t.fail(c, fmt.Sprintf("declined by process %s: %s", e.Process, e.Reason))
+		t.fail(c, fmt.Sprintf("declined by process %s: %s", e.Process, e.Reason), e.Store)
+	}
+}
+
+func (t *step) lag(e Lagging) {
+	t.lagging = slices.DeleteFunc(slices.Clone(t.lagging), func(p dataflow.Incarnation) bool { return p == e.Process })
+	if e.Behind {
+		t.lagging = append(t.lagging, e.Process)
 	}
 }
 
@@ -160,8 +169,15 @@ func (t *step) aborted(id dataflow.CheckpointID) {
 
 // fail gives a checkpoint up and counts it. More than the tolerable number in a
 // row is the end of the attempt.
-func (t *step) fail(c *inFlight, reason string) {
+//
+// A failure of the store is not counted: another attempt would read from the same
+// store and lose what the present one has spooled. Flink counts it.
+func (t *step) fail(c *inFlight, reason string, store bool) {
 	c.phase = aborting
+	if store {
+		t.do(ProposeAbort{ID: c.id, Reason: "object store: " + reason, FailuresInRow: t.failures})
+		return
+	}
 	t.failures++
 	t.do(ProposeAbort{ID: c.id, Reason: reason, FailuresInRow: t.failures})
 	if tolerable := t.options.TolerableFailures; tolerable >= 0 && t.failures > tolerable {
@@ -173,7 +189,7 @@ func (t *step) fail(c *inFlight, reason string) {
 func (t *step) expire() {
 	for i := 0; i < len(t.inFlight); i++ { // fail may end it all
 		if c := &t.inFlight[i]; t.expires(*c) && t.now >= c.deadline {
-			t.fail(c, fmt.Sprintf("expired after %v, not acknowledged by %s", t.options.CheckpointTimeout, t.missing(*c)))
+			t.fail(c, fmt.Sprintf("expired after %v, not acknowledged by %s", t.options.CheckpointTimeout, t.missing(*c)), t.storeIsDown(*c))
 		}
 	}
 }

@@ -23,7 +23,11 @@ type Attempt struct {
 	program  *Program
 	plan     *dataflow.Plan
 	uploader *changelog.Uploader
+	backend  *backend
 	subtasks []*subtask
+	logs     map[dataflow.TaskID][]*changelog.Log
+	stores   map[*changelog.Log]*keyedStore
+	restored changelog.Progress
 	sinks    []*sinkTask
 	remotes  []*outChannel // to be opened when the attempt runs
 
@@ -141,10 +145,15 @@ func (a *Attempt) CommitsKnown(id dataflow.CheckpointID) {
 func (a *Attempt) Stats() Stats {
 	var s Stats
 	for _, t := range a.subtasks {
-		s.Subtasks = append(s.Subtasks, t.stats.stats(t.task))
+		st := t.stats.stats(t.task)
+		for _, l := range a.logs[t.task] {
+			bytes, age := l.Lag()
+			st.LagBytes, st.LagAge = st.LagBytes+bytes, max(st.LagAge, age)
+		}
+		s.Subtasks = append(s.Subtasks, st)
 	}
-	u := a.uploader.Stats()
-	s.Puts, s.Uploaded = u.Puts, u.Bytes
+	s.Changelog, s.Restored = a.uploader.Stats(), RestoreProgress(a.restored)
+	s.Puts, s.Uploaded = s.Changelog.Puts, s.Changelog.Bytes
 	return s
 }
 
@@ -166,6 +175,9 @@ func (a *Attempt) Close() error {
 	}
 	for _, s := range a.subtasks {
 		errs = append(errs, s.close())
+	}
+	if a.backend != nil {
+		errs = append(errs, a.backend.close())
 	}
 	return errors.Join(errs...)
 }

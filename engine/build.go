@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/exchange"
 	"github.com/cairnstream/cairn/state/changelog"
-	"github.com/cairnstream/cairn/state/memory"
 )
 
 // Open builds a process's share of an attempt and restores it: when it returns,
@@ -26,8 +24,7 @@ func Open(ctx context.Context, p *Program, cfg Config) (*Attempt, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open attempt %d: %w", cfg.Attempt, err)
 	}
-	err = b.openNodes(ctx)
-	if err == nil {
+	if err = b.openAll(ctx); err == nil {
 		err = b.connect()
 	}
 	if err != nil {
@@ -43,7 +40,9 @@ type builder struct {
 	subtasks map[dataflow.TaskID]*subtask
 	local    map[link]*inChannel
 	inner    map[int]bool // graph edges within a vertex
-	progress progress
+	openings map[dataflow.TaskID][]*opening
+	targets  []changelog.Target // stores to restore
+	logs     []*changelog.Log   // theirs
 }
 
 // link is a channel of the plan.
@@ -61,7 +60,7 @@ func newBuilder(p *Program, cfg Config) (*builder, error) {
 	if err := checkRestore(p, cfg.Restore, ops); err != nil {
 		return nil, fmt.Errorf("restore checkpoint %d: %w", cfg.Restore.Checkpoint, err)
 	}
-	up, err := changelog.New(changelog.Config{Bucket: cfg.Bucket, Prefix: cfg.ObjectPrefix, Log: cfg.Log})
+	up, err := newUploader(&cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -69,11 +68,12 @@ func newBuilder(p *Program, cfg Config) (*builder, error) {
 		a: &Attempt{
 			cfg: cfg, program: p, plan: plan, uploader: up,
 			checkpoints: map[dataflow.CheckpointID]*checkpoint{},
-			commits:     commits{wake: make(chan struct{}, 1)},
+			logs:        map[dataflow.TaskID][]*changelog.Log{}, stores: map[*changelog.Log]*keyedStore{},
+			commits: commits{wake: make(chan struct{}, 1)},
 		},
 		restored: ops, subtasks: map[dataflow.TaskID]*subtask{}, local: map[link]*inChannel{}, inner: map[int]bool{},
+		openings: map[dataflow.TaskID][]*opening{},
 	}
-	b.progress.tell = cfg.Events.Restoring
 	for i := range p.Graph.Edges {
 		b.inner[i] = !slices.ContainsFunc(plan.Edges, func(e dataflow.PlanEdge) bool { return e.Edge == i })
 	}
@@ -103,22 +103,46 @@ func (b *builder) addSubtasks() error {
 	return nil
 }
 
+// openAll opens all stores, restores them together, and opens all operators.
+func (b *builder) openAll(ctx context.Context) (err error) {
+	if b.a.backend, err = newBackend(b.a.cfg.Options.State, b.a.cfg.LocalDir, b.stores()); err != nil {
+		return err
+	}
+	for _, s := range b.a.subtasks {
+		for i, uid := range s.uids {
+			o, err := b.opening(s, i)
+			if err != nil {
+				return &OperatorError{UID: uid, Err: err}
+			}
+			b.openings[s.task] = append(b.openings[s.task], o)
+		}
+	}
+	if err := b.restore(ctx); err != nil {
+		return err
+	}
+	return b.openNodes(ctx)
+}
+
+// stores counts the operators with keyed state here.
+func (b *builder) stores() (n int) {
+	for _, s := range b.a.subtasks {
+		for _, uid := range s.uids {
+			if b.a.program.Operators[uid].keyed() {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // openNodes opens all operators, several subtasks at a time.
 func (b *builder) openNodes(ctx context.Context) error {
 	group, inner := errgroup.WithContext(ctx)
-	group.SetLimit(2 * runtime.GOMAXPROCS(0)) // restores both wait for the store and decode
+	group.SetLimit(2 * runtime.GOMAXPROCS(0)) // connectors wait for their stores
 	for _, s := range b.a.subtasks {
-		openings := make([]*opening, len(s.nodes))
-		for i := range s.nodes {
-			o, err := b.opening(s, i)
-			if err != nil {
-				return errors.Join(err, group.Wait())
-			}
-			openings[i] = o
-		}
 		group.Go(func() error {
 			for i, n := range s.nodes {
-				if err := guard(func() error { return b.openNode(inner, n, openings[i]) }); err != nil {
+				if err := guard(func() error { return n.open(inner, b.openings[s.task][i]) }); err != nil {
 					return &OperatorError{UID: s.uids[i], Err: err}
 				}
 			}
@@ -145,36 +169,10 @@ func (b *builder) opening(s *subtask, i int) (*opening, error) {
 		KeyGroups: b.a.program.Graph.KeyGroups, BatchRows: cfg.Options.BatchRows,
 		RestoredWatermark: connector.NoTime, stats: s.stats,
 	}
-	if !b.a.program.Operators[uid].keyed() {
-		return o, nil
+	if b.a.program.Operators[uid].keyed() {
+		return o, b.openStore(s.task, i, o)
 	}
-	lo, hi := dataflow.GroupRange(o.op.KeyGroups, parallelism, s.task.Subtask)
-	log, err := b.a.uploader.Log(fmt.Sprintf("%v/%s", s.task, uid), lo, hi)
-	if err != nil {
-		return nil, &OperatorError{UID: uid, Err: err}
-	}
-	o.log = log
 	return o, nil
-}
-
-// openNode restores an operator's keyed state and opens it.
-func (b *builder) openNode(ctx context.Context, n node, o *opening) error {
-	if o.log != nil {
-		lo, hi := dataflow.GroupRange(o.op.KeyGroups, o.op.Parallelism, o.op.Subtask)
-		store, err := memory.Open(memory.Config{GroupLo: lo, GroupHi: hi, Log: o.log})
-		if err != nil {
-			return err
-		}
-		o.op.Store = store
-		if o.restored != nil {
-			segments, err := changelog.Restore(ctx, b.a.cfg.Bucket, o.restored.keyed(), lo, hi, store, b.progress.part())
-			if err != nil {
-				return fmt.Errorf("restore checkpoint %d: %w", o.restored.checkpoint, err)
-			}
-			o.log.Inherit(segments)
-		}
-	}
-	return n.open(ctx, o)
 }
 
 // listSinks collects the sinks with two-phase commit.
@@ -320,26 +318,4 @@ func (b *builder) sendChannels(e dataflow.PlanEdge, from int) []*outChannel {
 		channels = append(channels, c)
 	}
 	return channels
-}
-
-// progress adds up how far the restores of all operators have come.
-type progress struct {
-	tell func(done, total int64)
-
-	mu          sync.Mutex
-	done, total int64
-}
-
-// part returns what one restore reports to.
-func (p *progress) part() func(done, total int64) {
-	var lastDone, lastTotal int64
-	return func(done, total int64) {
-		p.mu.Lock()
-		p.done += done - lastDone
-		p.total += total - lastTotal
-		lastDone, lastTotal = done, total
-		d, t := p.done, p.total
-		p.mu.Unlock()
-		p.tell(d, t)
-	}
 }

@@ -42,7 +42,7 @@ func (a *Attempt) cutDone(ctx context.Context, id dataflow.CheckpointID, c *subt
 }
 
 // decline tells that a checkpoint can not be taken here.
-func (a *Attempt) decline(id dataflow.CheckpointID, reason string) {
+func (a *Attempt) decline(id dataflow.CheckpointID, reason error) {
 	a.dropCheckpoint(id)
 	a.cfg.Events.Decline(id, reason)
 }
@@ -56,7 +56,7 @@ func (a *Attempt) finish(ctx context.Context, ck *checkpoint) {
 		return
 	}
 	if err != nil {
-		a.decline(ck.id, err.Error())
+		a.decline(ck.id, err)
 		return
 	}
 	a.cfg.Events.Acknowledge(ck.id, s)
@@ -102,7 +102,7 @@ func finishSink(ctx context.Context, id dataflow.CheckpointID, p *part) error {
 // snapshot joins the parts of a checkpoint.
 func (a *Attempt) snapshot(ck *checkpoint, seal *changelog.Seal) *snapshot.Process {
 	out := &snapshot.Process{
-		Process: a.cfg.Process, Objects: seal.Objects, Released: seal.Released,
+		Process: a.cfg.Process, Objects: seal.Objects, Sums: seal.Sums, Released: seal.Released,
 		Bytes: seal.Bytes, Puts: seal.Puts,
 	}
 	for _, c := range ck.cuts {
@@ -112,6 +112,7 @@ func (a *Attempt) snapshot(ck *checkpoint, seal *changelog.Seal) *snapshot.Proce
 			o := p.operator
 			if p.log != nil {
 				k := seal.Keyed[p.log]
+				a.stores[p.log].describe(&k)
 				o.Keyed = &k
 				t.Timing.StateBytes += p.cut.Bytes
 				t.Timing.LogBytes += newBytes(k, a.cfg.ObjectPrefix, p.after)

@@ -17,6 +17,7 @@ import (
 	"github.com/cairnstream/cairn/exchange"
 	"github.com/cairnstream/cairn/objectstore"
 	"github.com/cairnstream/cairn/snapshot"
+	"github.com/cairnstream/cairn/state/changelog"
 )
 
 // Config is what an Attempt needs to run its share of a job.
@@ -72,14 +73,15 @@ type Events interface {
 	// Acknowledge: all subtasks here have taken part in the checkpoint and all
 	// bytes are durable. s is everything needed to start them again.
 	Acknowledge(id dataflow.CheckpointID, s *snapshot.Process)
-	// Decline: the checkpoint can not be taken here; the attempt goes on.
-	Decline(id dataflow.CheckpointID, reason string)
+	// Decline: the checkpoint can not be taken here; the attempt goes on. It is
+	// changelog.ErrStoreUnavailable if the object store does not take the data.
+	Decline(id dataflow.CheckpointID, reason error)
 	// EndOfData: every subtask here has seen the end of all its inputs.
 	EndOfData()
 	// Committed: all sink transactions of subtasks here up to id are committed.
 	Committed(id dataflow.CheckpointID)
-	// Restoring tells how far a restore has come, in bytes.
-	Restoring(done, total int64)
+	// Restoring tells how far a restore has come.
+	Restoring(RestoreProgress)
 	// Trace is for measurements from outside: see TraceEvent.
 	Trace(TraceEvent)
 }
@@ -121,11 +123,22 @@ type SubtaskStats struct {
 	LateRecords  int64         // after their window's end
 	Busy         time.Duration // working, since the start
 	Backpressure time.Duration // waiting for credit downstream, since the start
+	LagBytes     int64         // of changes that are not durable yet
+	LagAge       time.Duration // of the oldest of them
+}
+
+// RestoreProgress is how far a restore has come, in bytes of objects.
+type RestoreProgress struct {
+	Done, Total   int64
+	Local, Remote int64         // Done, by where it was read: on this machine or from the store
+	Left          time.Duration // until the end, estimated; negative if not known yet
 }
 
 // Stats is what an attempt has done in this process.
 type Stats struct {
-	Subtasks []SubtaskStats
-	Puts     int64
-	Uploaded int64 // bytes
+	Subtasks  []SubtaskStats
+	Puts      int64
+	Uploaded  int64 // bytes
+	Changelog changelog.Stats
+	Restored  RestoreProgress // as of the restore's end
 }

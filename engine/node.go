@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cairnstream/cairn/connector"
 	"github.com/cairnstream/cairn/dataflow"
@@ -19,6 +20,8 @@ import (
 type node interface {
 	// open makes the node ready to run, from what a checkpoint had of it.
 	open(ctx context.Context, o *opening) error
+	// follow makes a clock the node's.
+	follow(clock *time.Time)
 	// ports are its outputs, some of which may be nil; known once it is open.
 	ports() []port
 	// watermark takes a watermark and passes it on.
@@ -73,6 +76,8 @@ func (n *base) init(o *opening) { n.op, n.position = o.op, o.position }
 
 func (n *base) ports() []port { return n.op.outputs }
 
+func (n *base) follow(clock *time.Time) { n.op.clock = clock }
+
 // enter marks the node as the one at work; leave goes back to its caller.
 func (n *base) enter() dataflow.UID {
 	before := n.position.uid
@@ -122,18 +127,21 @@ func (n *base) pass(wm int64) error {
 type transform[In any] struct {
 	open    func(*OpContext) (Transform[In], error)
 	isKeyed bool
+	schema  string // of the keys
 }
 
-func (t *transform[In]) node() node  { return &transformNode[In]{code: t} }
-func (t *transform[In]) keyed() bool { return t.isKeyed }
+func (t *transform[In]) node() node        { return &transformNode[In]{code: t} }
+func (t *transform[In]) keyed() bool       { return t.isKeyed }
+func (t *transform[In]) keySchema() string { return t.schema }
 
 type transformNode[In any] struct {
 	base
-	code *transform[In]
-	t    Transform[In]
-	log  *changelog.Log
-	wm   int64
-	last uint64 // position of the last cut
+	code  *transform[In]
+	t     Transform[In]
+	timed TimedTransform // t, if it is one
+	log   *changelog.Log
+	wm    int64
+	last  uint64 // position of the last cut
 }
 
 // watermarkList is the operator list state in which an operator with keyed
@@ -148,9 +156,11 @@ func (n *transformNode[In]) open(_ context.Context, o *opening) error {
 		n.wm = o.restored.watermark(n.op.Subtask, n.op.Parallelism)
 	}
 	n.op.RestoredWatermark = n.wm
+	n.op.States = o.restored.operatorState(n.op.Subtask, n.op.Parallelism)
 	t, err := n.code.open(n.op)
 	n.t = t
-	return err
+	n.timed, _ = t.(TimedTransform)
+	return cmp.Or(err, checkNames(n.op.States))
 }
 
 func (n *transformNode[In]) process(b *Batch[In]) error {
@@ -172,6 +182,24 @@ func (n *transformNode[In]) watermark(wm int64) error {
 	return n.leave(before, cmp.Or(err, n.endBatch()))
 }
 
+// due is when the next timer of processing time fires, in Unix milliseconds.
+func (n *transformNode[In]) due() (at int64, ok bool) {
+	if n.timed == nil {
+		return 0, false
+	}
+	return n.timed.NextTimer()
+}
+
+// fire fires timers that are due.
+func (n *transformNode[In]) fire(now int64) error {
+	before := n.enter()
+	err := n.timed.ProcessingTime(now)
+	if err == nil {
+		err = n.flush()
+	}
+	return n.leave(before, cmp.Or(err, n.endBatch()))
+}
+
 // endBatch writes the batch's changes to the changelog.
 func (n *transformNode[In]) endBatch() error {
 	if n.op.Store == nil {
@@ -188,6 +216,7 @@ func (n *transformNode[In]) endBatch() error {
 
 func (n *transformNode[In]) cut(id dataflow.CheckpointID) (part, error) {
 	p := part{operator: snapshot.Operator{UID: n.op.UID}}
+	n.op.States.Snapshot(&p.operator)
 	if n.op.Store == nil {
 		return p, nil
 	}
@@ -196,7 +225,10 @@ func (n *transformNode[In]) cut(id dataflow.CheckpointID) (part, error) {
 	}
 	p.log, p.cut, p.after = n.log, n.op.Store.Cut(id), n.last
 	n.last = p.cut.Position
-	p.operator.Lists = map[string][][]byte{watermarkList: {binary.BigEndian.AppendUint64(nil, uint64(n.wm))}}
+	if p.operator.Lists == nil {
+		p.operator.Lists = map[string][][]byte{}
+	}
+	p.operator.Lists[watermarkList] = [][]byte{binary.BigEndian.AppendUint64(nil, uint64(n.wm))}
 	return p, nil
 }
 

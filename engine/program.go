@@ -55,6 +55,8 @@ type Operator interface {
 	node() node
 	// keyed tells whether it has a state.Store.
 	keyed() bool
+	// keySchema describes the encoded keys of that.
+	keySchema() string
 }
 
 // OpContext is what the code of an operator knows of the subtask it runs in.
@@ -65,12 +67,24 @@ type OpContext struct {
 	BatchRows int
 	// Store is the operator's keyed state, already restored; nil if it has none.
 	Store state.Store
+	// States is the operator state, already restored; nil in a source or sink.
+	States *state.Operator
 	// RestoredWatermark is how far event time had come for this operator at
 	// the restore point; connector.NoTime if it starts afresh.
 	RestoredWatermark int64
 
 	outputs []port
 	stats   *counters
+	clock   *time.Time // of the loop, once it runs
+}
+
+// Now is the processing time in Unix milliseconds. While a batch is processed it
+// stands still.
+func (c *OpContext) Now() int64 {
+	if c.clock == nil {
+		return time.Now().UnixMilli()
+	}
+	return c.clock.UnixMilli()
 }
 
 // CountBad counts records that were set aside, in SubtaskStats.BadRecords.
@@ -89,6 +103,17 @@ type Transform[In any] interface {
 	Watermark(wm int64) error
 }
 
+// TimedTransform is a Transform with timers of processing time. The engine wakes it,
+// until the subtask's input has ended: what is set then never fires, as in Flink.
+type TimedTransform interface {
+	// NextTimer is a time, in Unix milliseconds, at or before the earliest
+	// timer's; ok is false if none is set.
+	NextTimer() (at int64, ok bool)
+	// ProcessingTime fires timers that are due at now. It may leave some for the
+	// next call, which follows when barriers and records had their turn.
+	ProcessingTime(now int64) error
+}
+
 // TransformFunc is a Transform that watermarks do not concern.
 type TransformFunc[In any] func(b *Batch[In]) error
 
@@ -98,16 +123,16 @@ func (f TransformFunc[In]) Process(b *Batch[In]) error { return f(b) }
 // Watermark does nothing.
 func (TransformFunc[In]) Watermark(int64) error { return nil }
 
-// NewTransform is an operator without keyed state. open is called once per
+// NewTransform is an operator without keyed state; operator state it may have. open is called once per
 // subtask and makes its outputs with OutputOf.
 func NewTransform[In any](open func(*OpContext) (Transform[In], error)) Operator {
 	return &transform[In]{open: open}
 }
 
 // NewKeyedTransform is an operator with a state.Store. All of its input must
-// come over hash edges.
-func NewKeyedTransform[In any](open func(*OpContext) (Transform[In], error)) Operator {
-	return &transform[In]{open: open, isKeyed: true}
+// come over hash edges. keySchema is codec.Codec.Schema of the encoded keys.
+func NewKeyedTransform[In any](keySchema string, open func(*OpContext) (Transform[In], error)) Operator {
+	return &transform[In]{open: open, isKeyed: true, schema: keySchema}
 }
 
 // SourceOptions say how a source's records get event times and watermarks.

@@ -68,7 +68,7 @@ func checkRestore(p *Program, r *Restore, ops map[dataflow.UID]*restored) error 
 
 func (r *restored) holdsState() bool {
 	return slices.ContainsFunc(r.parts, func(o snapshot.Operator) bool {
-		return o.Keyed != nil && (len(o.Keyed.Segments) > 0 || o.Keyed.Entries > 0) || len(o.Transactions) > 0 || len(o.Lists[splitsList]) > 0
+		return o.Keyed != nil && (len(o.Keyed.Segments) > 0 || o.Keyed.Entries > 0) || len(o.Transactions) > 0 || len(o.Lists[splitsList]) > 0 || holdsOperatorState(o)
 	})
 }
 

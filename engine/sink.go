@@ -14,6 +14,8 @@ type sinkOperator[T any] struct{ sink connector.Sink[T] }
 func (s *sinkOperator[T]) node() node { return &sinkNode[T]{code: s} }
 func (*sinkOperator[T]) keyed() bool  { return false }
 
+func (*sinkOperator[T]) keySchema() string { return "" }
+
 // committer is the two-phase side of a sink's code; nil if it has none.
 func (s *sinkOperator[T]) committer() connector.Transactional {
 	t, _ := s.sink.(connector.Transactional)

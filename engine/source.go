@@ -32,6 +32,8 @@ type source[T any] struct {
 func (s *source[T]) node() node { return &sourceNode[T]{code: s} }
 func (*source[T]) keyed() bool  { return false }
 
+func (*source[T]) keySchema() string { return "" }
+
 // splitsList is the operator list state in which a source keeps its splits,
 // one item each, those included that have come to their end.
 const splitsList = "splits"

@@ -23,6 +23,7 @@ type subtask struct {
 	nodes    []node // head first
 	uids     []dataflow.UID
 	source   reading // the head, if it is a source
+	timed    []timed // nodes that may have timers of processing time
 	gate     *gate
 	valve    *valve
 	align    *alignment
@@ -52,7 +53,7 @@ type alignTimes struct {
 // host is what a subtask tells its attempt.
 type host interface {
 	cutDone(ctx context.Context, id dataflow.CheckpointID, c *subtaskCut)
-	decline(id dataflow.CheckpointID, reason string)
+	decline(id dataflow.CheckpointID, reason error)
 	passTrigger(id dataflow.CheckpointID, at time.Time)
 	inputEnded()
 }
@@ -108,9 +109,7 @@ func (s *subtask) run(ctx context.Context) (err error) {
 			err = fmt.Errorf("subtask %v: %w", s.task, err)
 		}
 	}()
-	for _, out := range s.sendings {
-		out.ctx, out.clock = ctx, &s.clock
-	}
+	s.begin(ctx)
 	s.timer = time.NewTimer(time.Hour)
 	defer s.timer.Stop()
 	for ctx.Err() == nil {
@@ -119,6 +118,20 @@ func (s *subtask) run(ctx context.Context) (err error) {
 		}
 	}
 	return context.Cause(ctx)
+}
+
+// begin gives the chain the loop's context and clock.
+func (s *subtask) begin(ctx context.Context) {
+	s.clock = time.Now()
+	for _, out := range s.sendings {
+		out.ctx, out.clock = ctx, &s.clock
+	}
+	for _, n := range s.nodes {
+		n.follow(&s.clock)
+		if t, ok := n.(timed); ok {
+			s.timed = append(s.timed, t)
+		}
+	}
 }
 
 // PanicError is a panic in a job's code. Stack is that of the goroutine, as
@@ -138,6 +151,10 @@ func (s *subtask) turn(ctx context.Context) error {
 	if err := s.readMail(ctx); err != nil {
 		return err
 	}
+	fired, due, err := s.fireTimers()
+	if err != nil {
+		return err
+	}
 	worked, wait, err := s.step(ctx)
 	if err != nil {
 		return err
@@ -147,10 +164,10 @@ func (s *subtask) turn(ctx context.Context) error {
 		return err
 	}
 	s.stats.busyNanos.Add(int64(time.Since(s.clock)))
-	if worked {
+	if worked || fired {
 		return nil
 	}
-	return s.sleep(ctx, min(wait, next))
+	return s.sleep(ctx, min(wait, next, due))
 }
 
 // step processes what comes next from the source or the gate.
@@ -322,7 +339,7 @@ func (s *subtask) takeBarrier(ctx context.Context, i int, id dataflow.Checkpoint
 		s.host.passTrigger(id, at)
 	}
 	if v.declined != 0 {
-		s.host.decline(v.declined, fmt.Sprintf("subtask %v: overtaken by checkpoint %d during alignment", s.task, id))
+		s.host.decline(v.declined, fmt.Errorf("subtask %v: overtaken by checkpoint %d during alignment", s.task, id))
 	}
 	if v.release {
 		s.gate.unblockAll()

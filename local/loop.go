@@ -14,6 +14,7 @@ import (
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/engine"
 	"github.com/cairnstream/cairn/snapshot"
+	"github.com/cairnstream/cairn/state/changelog"
 )
 
 // errFinished ends an attempt whose job is done.
@@ -53,8 +54,9 @@ func (b *inbox) Acknowledge(id dataflow.CheckpointID, s *snapshot.Process) {
 	b.put(func() { b.events = append(b.events, coordinator.Ack{ID: id, Process: b.process, Part: s}) })
 }
 
-func (b *inbox) Decline(id dataflow.CheckpointID, reason string) {
-	b.put(func() { b.events = append(b.events, coordinator.Decline{ID: id, Process: b.process, Reason: reason}) })
+func (b *inbox) Decline(id dataflow.CheckpointID, reason error) {
+	decline := coordinator.Decline{ID: id, Process: b.process, Reason: reason.Error(), Store: errors.Is(reason, changelog.ErrStoreUnavailable)}
+	b.put(func() { b.events = append(b.events, decline) })
 }
 
 func (b *inbox) EndOfData() {
@@ -65,7 +67,7 @@ func (b *inbox) Committed(id dataflow.CheckpointID) {
 	b.put(func() { b.committed = max(b.committed, id) })
 }
 
-func (b *inbox) Restoring(int64, int64) {}
+func (b *inbox) Restoring(engine.RestoreProgress) {}
 
 func (b *inbox) Trace(e engine.TraceEvent) { b.trace(e) }
 
@@ -183,7 +185,7 @@ func (r *runner) complete(ctx context.Context, c coordinator.Complete) (coordina
 	}
 	object, err := r.store.Write(ctx, m, 1)
 	if err != nil {
-		return coordinator.CompleteFailed{ID: c.ID, Reason: err.Error()}, nil
+		return coordinator.CompleteFailed{ID: c.ID, Reason: err.Error(), Store: true}, nil
 	}
 	next, _, err := r.ledger.catalog.Complete(record(m, object), released(c.Parts), r.options.Retained)
 	if err != nil {

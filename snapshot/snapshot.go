@@ -67,6 +67,9 @@ type Operator struct {
 	// Broadcast is operator state that is the same in all subtasks: a restore gives
 	// every subtask one of the copies. Items come in pairs: key, value.
 	Broadcast map[string][][]byte `json:"broadcast,omitempty"`
+	// Schemas are the schemas of the items of Lists, Unions and Broadcast, by name. What
+	// has none there is in the operator's own words.
+	Schemas map[string]string `json:"schemas,omitempty"`
 	// Transactions are the sink transactions that this subtask has prepared
 	// and does not know to be committed, of this and earlier checkpoints.
 	Transactions []Transaction `json:"transactions,omitempty"`

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"cmp"
 	"fmt"
 
 	"github.com/cairnstream/cairn/codec"
@@ -13,107 +12,70 @@ import (
 // K is encoded by codec.Ordered, so it is a number, a string, an instant, or an
 // array or struct of these, and Range visits the entries in K's natural order.
 type Map[K, V any] struct {
-	store  Store
-	handle Handle
-	name   string
-	keys   codec.Codec[K]
-	values codec.Codec[V]
+	slot slot[V]
+	keys codec.Codec[K]
+	space
 
-	key   K
-	value V
-	sub   []byte // the last key's encoding
-	buf   []byte // the last value's encoding
+	key K      // scratch
+	sub []byte // scratch: the namespace and a key
 }
 
-// NewMap registers a map state with the store, or finds it there after a
-// restore. A stored state of the same name and other types is an error.
-func NewMap[K, V any](s Store, name string) (*Map[K, V], error) {
+// NewMap registers a map state with the store, or finds it there after a restore.
+// Values of another V are converted; ErrIncompatible if they can't be. K stays.
+func NewMap[K, V any](s Store, name string, opts ...Option) (*Map[K, V], error) {
 	keys, err := codec.Ordered[K]()
 	if err != nil {
 		return nil, fmt.Errorf("map state %q: key: %w", name, err)
 	}
-	values, err := codec.For[V]()
-	if err != nil {
-		return nil, fmt.Errorf("map state %q: value: %w", name, err)
-	}
-	h, err := s.Register(Definition{
-		Name: name, Kind: "map", Schema: keys.Schema() + " -> " + values.Schema(), SubSize: Variable, ValueSize: Variable,
-	})
+	o := collect(opts)
+	v, err := newSlot[V](s, name, "map", partOf(keys), &o)
 	if err != nil {
 		return nil, err
 	}
-	return &Map[K, V]{store: s, handle: h, name: name, keys: keys, values: values}, nil
+	return &Map[K, V]{slot: v, keys: keys, space: o.space(name)}, nil
 }
 
 // Get returns the value of k; ok is false, and v zero, if there is none.
 // Bytes that do not decode are ErrCorrupt.
-func (m *Map[K, V]) Get(k K) (v V, ok bool, err error) {
-	b, ok, err := m.store.Get(m.handle, m.encodeKey(k))
-	if !ok || err != nil {
-		return v, false, err
-	}
-	if err := decode(m.values, b, &m.value); err != nil {
-		return v, false, fmt.Errorf("map state %q: %w", m.name, err)
-	}
-	return m.value, true, nil
-}
+func (m *Map[K, V]) Get(k K) (v V, ok bool, err error) { return m.slot.get(m.encode(k)) }
 
 // Put makes v the value of k.
-func (m *Map[K, V]) Put(k K, v V) error {
-	m.value = v
-	m.buf = m.values.Append(m.buf[:0], &m.value)
-	return m.store.Put(m.handle, m.encodeKey(k), m.buf)
+func (m *Map[K, V]) Put(k K, v V) error { return m.slot.put(m.encode(k), v) }
+
+// Update lets f change the value of k; see Value.Update.
+func (m *Map[K, V]) Update(k K, f func(v *V, existed bool)) error {
+	return m.slot.update(m.encode(k), f)
 }
 
 // Delete removes k.
-func (m *Map[K, V]) Delete(k K) { _ = m.store.Delete(m.handle, m.encodeKey(k)) } // EndBatch tells of an error
+func (m *Map[K, V]) Delete(k K) { m.slot.remove(m.encode(k)) }
 
 // Range calls f for the entries in ascending order of K until it returns false.
-// f must not change the store.
+// f must not use the store.
 func (m *Map[K, V]) Range(f func(k K, v V) bool) error {
-	var err error
-	scanErr := m.store.Scan(m.handle, func(sub, value []byte) bool {
-		var k K
-		var v V
-		if err = decode(m.keys, sub, &k); err != nil {
-			return false
+	return m.slot.scan(m.ns, func(sub []byte, v V) (bool, error) {
+		n, err := m.keys.Decode(sub, &m.key)
+		if err != nil || n != len(sub) {
+			return false, fmt.Errorf("%s: %w: key % x", m.slot.label, ErrCorrupt, sub)
 		}
-		if err = decode(m.values, value, &v); err != nil {
-			return false
-		}
-		return f(k, v)
+		return f(m.key, v), nil
 	})
-	if err = cmp.Or(err, scanErr); err != nil {
-		return fmt.Errorf("map state %q: %w", m.name, err)
-	}
-	return nil
 }
 
 // Len counts the key's entries; it visits them all.
-func (m *Map[K, V]) Len() int {
-	n := 0
-	_ = m.store.Scan(m.handle, func(_, _ []byte) bool { n++; return true }) // EndBatch tells of an error
-	return n
-}
+func (m *Map[K, V]) Len() int { return m.slot.count(m.ns) }
 
 // Clear removes all of the key's entries.
-func (m *Map[K, V]) Clear() {
-	var subs []byte
-	var ends []int
-	_ = m.store.Scan(m.handle, func(sub, _ []byte) bool { // EndBatch tells of an error
-		subs = append(subs, sub...)
-		ends = append(ends, len(subs))
-		return true
-	})
-	from := 0
-	for _, to := range ends {
-		_ = m.store.Delete(m.handle, subs[from:to])
-		from = to
-	}
+func (m *Map[K, V]) Clear() { m.slot.clear(m.ns) }
+
+// Entry is where the value of k lies in the store, for Prefetch: the state's number
+// and the sub-key, appended to dst.
+func (m *Map[K, V]) Entry(dst []byte, k K) (h Handle, sub []byte) {
+	m.key = k
+	return m.slot.handle, m.keys.Append(append(dst, m.ns...), &m.key)
 }
 
-func (m *Map[K, V]) encodeKey(k K) []byte {
-	m.key = k
-	m.sub = m.keys.Append(m.sub[:0], &m.key)
+func (m *Map[K, V]) encode(k K) []byte {
+	_, m.sub = m.Entry(m.sub[:0], k)
 	return m.sub
 }

@@ -9,6 +9,7 @@ package state
 
 import (
 	"errors"
+	"time"
 
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/snapshot"
@@ -36,12 +37,18 @@ type Definition struct {
 	Name string
 	// Kind is what sort of state it is: "value", "map", "list", "timers", ...
 	Kind string
-	// Schema describes the entries' bytes: codec.Codec.Schema of the value, after
-	// that of the sub-key and " -> " where there are sub-keys.
+	// Schema describes the entries' bytes; see Schema.
 	Schema string
 	// SubSize and ValueSize are the sizes of all its sub-keys and all its values
 	// in bytes, or Variable. A backend may store fixed sizes better.
 	SubSize, ValueSize int
+	// Lineage is Schema with the former names of renamed fields, for Migration; empty
+	// is Schema. TTL is how long entries live after their last use; 0 is for ever.
+	// Stamp is the time of that use, in Unix milliseconds, for entries of a time when
+	// the state had no TTL. None of the three is stored with the entries.
+	Lineage string
+	TTL     time.Duration
+	Stamp   int64
 }
 
 // Store is the keyed state of one operator in one subtask. One goroutine uses

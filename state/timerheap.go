@@ -72,6 +72,11 @@ func (h *timerHeap) push(at int64, group int, key, tag []byte) {
 	off := uint64(len(h.arena))
 	h.arena = append(append(h.arena, key...), tag...)
 	h.items = append(h.items, timerItem{at, int32(group), uint32(len(key)), off, uint32(len(tag))})
+	h.up()
+}
+
+// up moves the last item to its place.
+func (h *timerHeap) up() {
 	for i := len(h.items) - 1; i > 0; {
 		parent := (i - 1) / 2
 		if h.compare(&h.items[i], &h.items[parent]) >= 0 {
@@ -84,11 +89,31 @@ func (h *timerHeap) push(at int64, group int, key, tag []byte) {
 
 func (h *timerHeap) pop() {
 	h.dead += int(h.items[0].keyLen + h.items[0].tagLen)
-	last := len(h.items) - 1
+	h.take()
+	h.compact()
+}
+
+// take takes the first item off, and leaves the arena as it is.
+func (h *timerHeap) take() timerItem {
+	first, last := h.items[0], len(h.items)-1
 	h.items[0] = h.items[last]
 	h.items = h.items[:last]
 	h.down()
-	h.compact()
+	return first
+}
+
+// earliest appends the first items up to a time, at most limit, to dst: they are
+// taken and put back.
+func (h *timerHeap) earliest(dst []timerItem, until int64, limit int) []timerItem {
+	from := len(dst)
+	for len(dst)-from < limit && len(h.items) > 0 && h.items[0].at <= until {
+		dst = append(dst, h.take())
+	}
+	for _, it := range dst[from:] {
+		h.items = append(h.items, it)
+		h.up()
+	}
+	return dst
 }
 
 func (h *timerHeap) down() {

@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// Timers are event-time timers by key: Flink's timer service. A timer is a
-// time and a tag; registering the same one twice for a key is once. One
-// goroutine uses it.
+// Timers are timers by key, of event time or of processing time: Flink's timer
+// service. A timer is a time and a tag; registering the same one twice for a key
+// is once. One goroutine uses it.
 //
 // Each timer is an entry of the store, so that it is in the changelog. A heap
 // beside the store orders all keys' timers by time; it holds no Go pointers,
@@ -22,24 +22,34 @@ type Timers struct {
 	// when they come up, and swept when they outnumber the others.
 	stale int
 
-	sub []byte // scratch: a sub-key
-	key []byte // scratch: the key of the timer that fires
-	tag []byte // scratch: its tag
+	due []timerItem // scratch: those that EachDue tells of
+	sub []byte      // scratch: a sub-key
+	key []byte      // scratch: the key of the timer that fires
+	tag []byte      // scratch: its tag
 }
 
+// TimersSchema is the Definition.Schema of timers: a sub-key is the time, as
+// SplitTimer reads it, and then the tag; there is no value.
+const TimersSchema = "time int64, tag bytes"
+
 // NewTimers registers timers with the store, or finds those of a restored one.
-func NewTimers(s Store, name string) (*Timers, error) {
-	h, err := s.Register(Definition{Name: name, Kind: "timers", Schema: "time int64, tag bytes", SubSize: Variable})
+func NewTimers(s Store, name string) (*Timers, error) { return newTimers(s, name, Variable) }
+
+// NewTimersWithoutTags is NewTimers for who never uses tags: they take less room.
+func NewTimersWithoutTags(s Store, name string) (*Timers, error) { return newTimers(s, name, timeSize) }
+
+func newTimers(s Store, name string, subSize int) (*Timers, error) {
+	h, err := s.Register(Definition{Name: name, Kind: "timers", Schema: TimersSchema, SubSize: subSize})
 	if err != nil {
 		return nil, err
 	}
-	t := &Timers{store: s, handle: h}
+	t := &Timers{store: Unwrap(s), handle: h}
 	scanErr := s.ScanAll(h, func(group int, key, sub, _ []byte) bool {
-		if len(sub) < timeSize {
+		at, tag, ok := SplitTimer(sub)
+		if !ok {
 			err = fmt.Errorf("timers %q: %w: sub-key of %d bytes", name, ErrCorrupt, len(sub))
 			return false
 		}
-		at, tag := splitSub(sub)
 		t.heap.push(at, group, key, tag)
 		return true
 	})
@@ -74,13 +84,24 @@ func (t *Timers) Delete(at int64, tag []byte) {
 	}
 }
 
-// PopUntil removes the timers that are due at the watermark, in order of time,
-// then key group, key and tag, and calls f for each with the store set to its
-// key. f may set and delete timers; one that it sets at or before the watermark
-// fires in the same call. key and tag are valid until f returns. An error of f
-// ends the call and is returned; its timer stays removed.
-func (t *Timers) PopUntil(watermark int64, f func(group int, key, tag []byte, at int64) error) error {
-	for t.heap.len() > 0 && t.heap.items[0].at <= watermark {
+// PopUntil removes the timers that are due at the time, in order of time, then
+// key group, key and tag, and calls f for each with the store set to its key. f may
+// set and delete timers; one that it sets at or before the time fires in the same
+// call. key and tag are valid until f returns. An error of f ends the call and is
+// returned; its timer stays removed.
+func (t *Timers) PopUntil(time int64, f func(group int, key, tag []byte, at int64) error) error {
+	for {
+		if popped, err := t.PopSome(time, popAtOnce, f); popped < popAtOnce || err != nil {
+			return err
+		}
+	}
+}
+
+const popAtOnce = 1 << 20
+
+// PopSome is PopUntil for at most limit timers, and tells how many there were.
+func (t *Timers) PopSome(time int64, limit int, f func(group int, key, tag []byte, at int64) error) (popped int, err error) {
+	for popped < limit && t.heap.len() > 0 && t.heap.items[0].at <= time {
 		at, group, key, tag := t.heap.min()
 		t.key, t.tag = append(t.key[:0], key...), append(t.tag[:0], tag...)
 		t.heap.pop()
@@ -88,20 +109,38 @@ func (t *Timers) PopUntil(watermark int64, f func(group int, key, tag []byte, at
 		sub := t.encodeSub(at, t.tag)
 		_, ok, err := t.store.Get(t.handle, sub)
 		if err != nil {
-			return err
+			return popped, err
 		}
 		if !ok {
 			t.stale--
 			continue
 		}
 		if err := t.store.Delete(t.handle, sub); err != nil {
-			return err
+			return popped, err
 		}
+		popped++
 		if err := f(group, t.key, t.tag, at); err != nil {
-			return err
+			return popped, err
 		}
 	}
-	return nil
+	return popped, nil
+}
+
+// EachDue calls f for the timers that PopSome would pop, and removes none: for
+// Prefetch. It costs as much as popping them. key and tag are valid until the timers
+// change.
+func (t *Timers) EachDue(time int64, limit int, f func(group int, key, tag []byte, at int64)) {
+	t.due = t.heap.earliest(t.due[:0], time, limit)
+	for i := range t.due {
+		it := &t.due[i]
+		f(int(it.group), t.heap.key(it), t.heap.tag(it), it.at)
+	}
+}
+
+// Entry is where a timer lies in the store, for Prefetch: the state's number and
+// the sub-key, appended to dst.
+func (t *Timers) Entry(dst []byte, at int64, tag []byte) (h Handle, sub []byte) {
+	return t.handle, append(dst, t.encodeSub(at, tag)...)
 }
 
 // Next returns a time at or before the earliest timer's; ok is false if no
@@ -151,6 +190,11 @@ func (t *Timers) encodeSub(at int64, tag []byte) []byte {
 	return t.sub
 }
 
-func splitSub(sub []byte) (at int64, tag []byte) {
-	return int64(binary.BigEndian.Uint64(sub) ^ (1 << 63)), sub[timeSize:]
+// SplitTimer is the time, in Unix milliseconds, and the tag of a timer's sub-key. ok
+// is false if it is none.
+func SplitTimer(sub []byte) (at int64, tag []byte, ok bool) {
+	if len(sub) < timeSize {
+		return 0, nil, false
+	}
+	return int64(binary.BigEndian.Uint64(sub) ^ (1 << 63)), sub[timeSize:], true
 }

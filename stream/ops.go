@@ -139,17 +139,6 @@ func To[T any](s Stream[T], name string, sink connector.Sink[T], opts ...Option)
 	connect(s, o, "", engine.NewEdge[T])
 }
 
-// Keyed is a stream whose records have a key: records of one key go to one
-// subtask, in the order in which each upstream subtask had them.
-type Keyed[K, T any] struct {
-	s   Stream[T]
-	key func(T) K
-}
-
-// KeyBy gives the records of a stream a key. key must give the same for the
-// same record on every machine; K needs a codec that gives equal bytes for equal keys.
-func KeyBy[K, T any](s Stream[T], key func(T) K) Keyed[K, T] { return Keyed[K, T]{s, key} }
-
 // apply collects an operator's options and refuses those that it does not have.
 func (p *Pipeline) apply(name, kind string, opts []Option) *settings {
 	s := &settings{}

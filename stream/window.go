@@ -36,16 +36,6 @@ func (w Windows) start(t int64) int64 {
 	return t - r
 }
 
-// Aggregate folds the records of a window into one accumulator, so that a window
-// costs the same however many records it has. Acc is state: it needs a codec.
-type Aggregate[In, Acc, Out any] struct {
-	Init   func() Acc
-	Add    func(Acc, In) Acc
-	Result func(Acc) Out
-	// Merge joins two accumulators. Tumbling windows never need it; it may be nil.
-	Merge func(a, b Acc) Acc
-}
-
 // WindowResult is a window's result for one key. Its event time is End - 1 ms.
 type WindowResult[K, Out any] struct {
 	Key        K
@@ -53,7 +43,8 @@ type WindowResult[K, Out any] struct {
 	Value      Out
 }
 
-// Window aggregates records by key and window of event time. A window's result
+// Window aggregates records by key and window of event time, into one accumulator
+// for each, so that a window costs the same however many records it has. A window's result
 // comes once, when the watermark passes its end. A record that comes later is
 // counted and dropped, or goes to LateTo's stream. It needs a UID.
 func Window[K, In, Acc, Out any](k Keyed[K, In], name string, w Windows, agg Aggregate[In, Acc, Out], opts ...Option) Stream[WindowResult[K, Out]] {
@@ -99,6 +90,10 @@ type window[K, In, Acc, Out any] struct {
 	late    *engine.Output[In]
 	ctx     *engine.OpContext
 	wm      int64
+
+	record In   // the one that addTo folds
+	isNew  bool // what addTo found
+	addTo  func(acc *Acc, existed bool)
 }
 
 func openWindow[K, In, Acc, Out any](ctx *engine.OpContext, kt *keyTracker[K, In], w Windows, agg Aggregate[In, Acc, Out]) (engine.Transform[In], error) {
@@ -106,18 +101,23 @@ func openWindow[K, In, Acc, Out any](ctx *engine.OpContext, kt *keyTracker[K, In
 	if err != nil {
 		return nil, err
 	}
-	timers, err := state.NewTimers(ctx.Store, "timers")
+	timers, err := state.NewTimersWithoutTags(ctx.Store, "timers")
 	if err != nil {
 		return nil, err
 	}
-	return &window[K, In, Acc, Out]{
+	open := &window[K, In, Acc, Out]{
 		windows: w, agg: agg, keys: kt, acc: acc, timers: timers, ctx: ctx, wm: ctx.RestoredWatermark,
 		out:  engine.OutputOf[WindowResult[K, Out]](ctx, 0),
 		late: engine.OutputOf[In](ctx, lateOutput),
-	}, nil
+	}
+	open.addTo = open.fold
+	return open, nil
 }
 
 func (w *window[K, In, Acc, Out]) Process(b *engine.Batch[In]) error {
+	if err := w.prefetch(b); err != nil {
+		return err
+	}
 	for i, v := range b.Values {
 		if err := w.add(b, i, v); err != nil {
 			return err
@@ -139,15 +139,49 @@ func (w *window[K, In, Acc, Out]) add(b *engine.Batch[In], i int, v In) error {
 		return nil
 	}
 	w.keys.set(b, i)
-	acc, ok, err := w.acc.Get(start)
-	if err != nil {
+	w.record = v
+	if err := w.acc.Update(start, w.addTo); err != nil {
 		return err
 	}
-	if !ok {
-		acc = w.agg.Init()
+	if w.isNew {
 		w.timers.Register(last, nil)
 	}
-	return w.acc.Put(start, w.agg.Add(acc, v))
+	return nil
+}
+
+// fold folds the record into an accumulator. One function for all records, since
+// making one for each would allocate.
+func (w *window[K, In, Acc, Out]) fold(acc *Acc, existed bool) {
+	if w.isNew = !existed; w.isNew {
+		*acc = w.agg.Init()
+	}
+	*acc = w.agg.Add(*acc, w.record)
+}
+
+// prefetch tells the store of the windows that a batch will use, if it wants to know.
+func (w *window[K, In, Acc, Out]) prefetch(b *engine.Batch[In]) error {
+	k := w.keys
+	if k.misses == nil {
+		return nil
+	}
+	k.wanted.reset()
+	for i, v := range b.Values {
+		if b.Times[i] == NoTime {
+			continue
+		}
+		key := k.want(v)
+		w.want(k.group(b, i, key), key, b.Times[i])
+	}
+	return k.misses.Prefetch(k.wanted.entries)
+}
+
+// want tells of the window of a key that holds t.
+func (w *window[K, In, Acc, Out]) want(group int, key []byte, t int64) {
+	all := &w.keys.wanted
+	from := len(all.bytes)
+	var handle state.Handle
+	handle, all.bytes = w.acc.Entry(all.bytes, w.windows.start(t))
+	all.add(state.Wanted{Handle: handle, Group: group, Key: key, Sub: all.since(from)})
 }
 
 func (w *window[K, In, Acc, Out]) Watermark(wm int64) error {
@@ -155,7 +189,7 @@ func (w *window[K, In, Acc, Out]) Watermark(wm int64) error {
 		return nil // a restored operator is ahead of its sources
 	}
 	w.wm = wm
-	return w.timers.PopUntil(wm, func(_ int, key, _ []byte, last int64) error {
+	return w.keys.popDue(w.timers, wm, w.want, func(_ int, key, _ []byte, last int64) error {
 		k, err := w.keys.decode(key)
 		if err != nil {
 			return err

@@ -158,7 +158,7 @@ func (p *process) finish(ctx context.Context, f *wire.FinishCommits) error {
 func (p *process) readRestore(ctx context.Context, o catalog.Object) (*engine.Restore, error) {
 	m, err := p.store.Read(ctx, o)
 	if err != nil {
-		return nil, fmt.Errorf("read checkpoint metadata: %w", err)
+		return nil, &metadataError{o.Key, err}
 	}
 	return &engine.Restore{Checkpoint: m.Checkpoint, Attempt: m.Attempt, KeyGroups: m.KeyGroups, Processes: m.Processes}, nil
 }

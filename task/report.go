@@ -10,6 +10,7 @@ import (
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/engine"
 	"github.com/cairnstream/cairn/snapshot"
+	"github.com/cairnstream/cairn/state/changelog"
 	"github.com/cairnstream/cairn/wire"
 )
 
@@ -72,6 +73,7 @@ func (e *execution) over(err error, stopped bool) {
 		}
 		s.State = wire.ProcessState_PROCESS_STATE_FAILED
 		s.Reason, s.Stack = err.Error(), string(stack[:min(len(stack), stackBytesMax)])
+		s.Class, s.Object = classOf(err)
 	})
 	if stopped {
 		e.log.Info("attempt stopped")
@@ -94,7 +96,7 @@ var _ engine.Events = (*execution)(nil)
 func (e *execution) Acknowledge(id dataflow.CheckpointID, s *snapshot.Process) {
 	data, err := json.Marshal(s)
 	if err != nil {
-		e.Decline(id, fmt.Sprintf("encode the acknowledgement: %v", err))
+		e.Decline(id, fmt.Errorf("encode the acknowledgement: %w", err))
 		return
 	}
 	ack := &wire.CheckpointAck{Job: e.order.Job, Attempt: e.order.Attempt,
@@ -108,9 +110,10 @@ func (e *execution) Acknowledge(id dataflow.CheckpointID, s *snapshot.Process) {
 }
 
 // Decline implements engine.Events.
-func (e *execution) Decline(id dataflow.CheckpointID, reason string) {
+func (e *execution) Decline(id dataflow.CheckpointID, reason error) {
 	e.process.send(&wire.TaskMessage{Body: &wire.TaskMessage_Decline{Decline: &wire.CheckpointDecline{
-		Job: e.order.Job, Attempt: e.order.Attempt, Checkpoint: uint64(id), Process: string(e.process.id), Reason: reason,
+		Job: e.order.Job, Attempt: e.order.Attempt, Checkpoint: uint64(id), Process: string(e.process.id),
+		Reason: reason.Error(), Store: errors.Is(reason, changelog.ErrStoreUnavailable),
 	}}})
 }
 
@@ -127,8 +130,15 @@ func (e *execution) Committed(id dataflow.CheckpointID) {
 }
 
 // Restoring implements engine.Events.
-func (e *execution) Restoring(done, total int64) {
-	e.report(func(s *wire.ProcessStatus) { s.RestoredBytes, s.RestoreBytes = done, total })
+func (e *execution) Restoring(p engine.RestoreProgress) {
+	e.report(func(s *wire.ProcessStatus) {
+		s.RestoredBytes, s.RestoreBytes = p.Done, p.Total
+		s.RestoredLocalBytes, s.RestoredRemoteBytes = p.Local, p.Remote
+		s.RestoreLeftMs = p.Left.Milliseconds()
+		if p.Left < 0 {
+			s.RestoreLeftMs = -1
+		}
+	})
 }
 
 // Trace implements engine.Events.

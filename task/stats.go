@@ -6,6 +6,7 @@ import (
 
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/engine"
+	"github.com/cairnstream/cairn/state/changelog"
 	"github.com/cairnstream/cairn/wire"
 )
 
@@ -40,7 +41,9 @@ func (e *execution) stats(s engine.Stats, last map[dataflow.TaskID]engine.Subtas
 	out := &wire.ProcessStats{
 		Job: e.order.Job, Attempt: e.order.Attempt, Process: string(e.process.id),
 		Puts: counts.Puts, UploadedBytes: counts.PutBytes, MemoryBytes: int64(memory.Sys - memory.HeapReleased),
+		RestoredLocalBytes: s.Restored.Local, RestoredRemoteBytes: s.Restored.Remote,
 	}
+	addChangelog(out, s.Changelog)
 	for _, t := range s.Subtasks {
 		before := last[t.Task]
 		last[t.Task] = t
@@ -49,9 +52,17 @@ func (e *execution) stats(s engine.Stats, last map[dataflow.TaskID]engine.Subtas
 			StateEntries: t.StateEntries, StateBytes: t.StateBytes, WatermarkMs: t.Watermark, BadRecords: t.BadRecords,
 			Busy: share(t.Busy-before.Busy, interval), Backpressured: share(t.Backpressure-before.Backpressure, interval),
 			RecordsInPerSecond: rate(t.RecordsIn-before.RecordsIn, interval), RecordsOutPerSecond: rate(t.RecordsOut-before.RecordsOut, interval),
+			LagBytes: t.LagBytes, LagMs: t.LagAge.Milliseconds(),
 		})
 	}
 	return out
+}
+
+// addChangelog adds how far the object store has what was changed here.
+func addChangelog(out *wire.ProcessStats, s changelog.Stats) {
+	out.LagBytes, out.LagMs, out.SpooledBytes = s.Waiting, s.Oldest.Milliseconds(), s.Spooled
+	out.Objects, out.Images, out.ImageBytes = int64(s.Objects), int64(s.Images), s.ImageBytes
+	out.FailedPuts, out.HedgedPuts = int64(s.Failed), int64(s.Hedged)
 }
 
 func rate(n int64, interval time.Duration) float64 {

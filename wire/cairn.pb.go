@@ -85,6 +85,59 @@ func (ProcessState) EnumDescriptor() ([]byte, []int) {
 	return file_cairn_proto_rawDescGZIP(), []int{0}
 }
 
+// FailureClass says what the leader may expect of another attempt.
+type FailureClass int32
+
+const (
+	FailureClass_FAILURE_CLASS_UNSPECIFIED FailureClass = 0 // it may well succeed
+	// An object that the restore point needs is missing or damaged: every attempt
+	// from there fails in the same way, until an operator decides.
+	FailureClass_FAILURE_CLASS_RESTORE_OBJECT FailureClass = 1
+	// The program does not fit the checkpoint: every attempt fails in the same way.
+	FailureClass_FAILURE_CLASS_PROGRAM FailureClass = 2
+)
+
+// Enum value maps for FailureClass.
+var (
+	FailureClass_name = map[int32]string{
+		0: "FAILURE_CLASS_UNSPECIFIED",
+		1: "FAILURE_CLASS_RESTORE_OBJECT",
+		2: "FAILURE_CLASS_PROGRAM",
+	}
+	FailureClass_value = map[string]int32{
+		"FAILURE_CLASS_UNSPECIFIED":    0,
+		"FAILURE_CLASS_RESTORE_OBJECT": 1,
+		"FAILURE_CLASS_PROGRAM":        2,
+	}
+)
+
+func (x FailureClass) Enum() *FailureClass {
+	p := new(FailureClass)
+	*p = x
+	return p
+}
+
+func (x FailureClass) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FailureClass) Descriptor() protoreflect.EnumDescriptor {
+	return file_cairn_proto_enumTypes[1].Descriptor()
+}
+
+func (FailureClass) Type() protoreflect.EnumType {
+	return &file_cairn_proto_enumTypes[1]
+}
+
+func (x FailureClass) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FailureClass.Descriptor instead.
+func (FailureClass) EnumDescriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{1}
+}
+
 type OutcomeKind int32
 
 const (
@@ -118,11 +171,11 @@ func (x OutcomeKind) String() string {
 }
 
 func (OutcomeKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_cairn_proto_enumTypes[1].Descriptor()
+	return file_cairn_proto_enumTypes[2].Descriptor()
 }
 
 func (OutcomeKind) Type() protoreflect.EnumType {
-	return &file_cairn_proto_enumTypes[1]
+	return &file_cairn_proto_enumTypes[2]
 }
 
 func (x OutcomeKind) Number() protoreflect.EnumNumber {
@@ -131,7 +184,7 @@ func (x OutcomeKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OutcomeKind.Descriptor instead.
 func (OutcomeKind) EnumDescriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{1}
+	return file_cairn_proto_rawDescGZIP(), []int{2}
 }
 
 type LeaderHint struct {
@@ -432,7 +485,10 @@ type Hello struct {
 	HighestTerm    uint64                 `protobuf:"varint,8,opt,name=highest_term,json=highestTerm,proto3" json:"highest_term,omitempty"`
 	MetricsAddress string                 `protobuf:"bytes,9,opt,name=metrics_address,json=metricsAddress,proto3" json:"metrics_address,omitempty"`
 	// Everything that runs here, with all that is unconfirmed.
-	Processes     []*ProcessReport `protobuf:"bytes,10,rep,name=processes,proto3" json:"processes,omitempty"`
+	Processes []*ProcessReport `protobuf:"bytes,10,rep,name=processes,proto3" json:"processes,omitempty"`
+	// Jobs of which this machine keeps files, so that the leader can say which of
+	// them have ended.
+	KeptJobs      []string `protobuf:"bytes,11,rep,name=kept_jobs,json=keptJobs,proto3" json:"kept_jobs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -533,6 +589,13 @@ func (x *Hello) GetMetricsAddress() string {
 func (x *Hello) GetProcesses() []*ProcessReport {
 	if x != nil {
 		return x.Processes
+	}
+	return nil
+}
+
+func (x *Hello) GetKeptJobs() []string {
+	if x != nil {
+		return x.KeptJobs
 	}
 	return nil
 }
@@ -652,21 +715,26 @@ func (x *Heartbeat) GetSequence() int64 {
 
 // ProcessStatus is the latest state of one attempt in one task process.
 type ProcessStatus struct {
-	state           protoimpl.MessageState `protogen:"open.v1"`
-	Job             string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
-	Attempt         uint64                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	Process         string                 `protobuf:"bytes,3,opt,name=process,proto3" json:"process,omitempty"` // the task process's incarnation; empty if it never started
-	State           ProcessState           `protobuf:"varint,4,opt,name=state,proto3,enum=cairn.v1.ProcessState" json:"state,omitempty"`
-	ExchangeAddress string                 `protobuf:"bytes,5,opt,name=exchange_address,json=exchangeAddress,proto3" json:"exchange_address,omitempty"` // once deployed
-	Subtasks        []*Subtask             `protobuf:"bytes,6,rep,name=subtasks,proto3" json:"subtasks,omitempty"`
-	Reason          string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"` // failed: what a person should read, with the operator's uid
-	Stack           string                 `protobuf:"bytes,8,opt,name=stack,proto3" json:"stack,omitempty"`
-	Pid             int32                  `protobuf:"varint,9,opt,name=pid,proto3" json:"pid,omitempty"`
-	RestoredBytes   int64                  `protobuf:"varint,10,opt,name=restored_bytes,json=restoredBytes,proto3" json:"restored_bytes,omitempty"` // restoring: progress
-	RestoreBytes    int64                  `protobuf:"varint,11,opt,name=restore_bytes,json=restoreBytes,proto3" json:"restore_bytes,omitempty"`
-	ProcessGone     bool                   `protobuf:"varint,12,opt,name=process_gone,json=processGone,proto3" json:"process_gone,omitempty"` // failed: the process itself ended (exit, kill), not only its attempt
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	state               protoimpl.MessageState `protogen:"open.v1"`
+	Job                 string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Attempt             uint64                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Process             string                 `protobuf:"bytes,3,opt,name=process,proto3" json:"process,omitempty"` // the task process's incarnation; empty if it never started
+	State               ProcessState           `protobuf:"varint,4,opt,name=state,proto3,enum=cairn.v1.ProcessState" json:"state,omitempty"`
+	ExchangeAddress     string                 `protobuf:"bytes,5,opt,name=exchange_address,json=exchangeAddress,proto3" json:"exchange_address,omitempty"` // once deployed
+	Subtasks            []*Subtask             `protobuf:"bytes,6,rep,name=subtasks,proto3" json:"subtasks,omitempty"`
+	Reason              string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"` // failed: what a person should read, with the operator's uid
+	Stack               string                 `protobuf:"bytes,8,opt,name=stack,proto3" json:"stack,omitempty"`
+	Pid                 int32                  `protobuf:"varint,9,opt,name=pid,proto3" json:"pid,omitempty"`
+	RestoredBytes       int64                  `protobuf:"varint,10,opt,name=restored_bytes,json=restoredBytes,proto3" json:"restored_bytes,omitempty"` // restoring: progress
+	RestoreBytes        int64                  `protobuf:"varint,11,opt,name=restore_bytes,json=restoreBytes,proto3" json:"restore_bytes,omitempty"`
+	ProcessGone         bool                   `protobuf:"varint,12,opt,name=process_gone,json=processGone,proto3" json:"process_gone,omitempty"`                           // failed: the process itself ended (exit, kill), not only its attempt
+	RestoredLocalBytes  int64                  `protobuf:"varint,13,opt,name=restored_local_bytes,json=restoredLocalBytes,proto3" json:"restored_local_bytes,omitempty"`    // of restored_bytes: from this machine's disk
+	RestoredRemoteBytes int64                  `protobuf:"varint,14,opt,name=restored_remote_bytes,json=restoredRemoteBytes,proto3" json:"restored_remote_bytes,omitempty"` // of restored_bytes: from the object store
+	RestoreLeftMs       int64                  `protobuf:"varint,15,opt,name=restore_left_ms,json=restoreLeftMs,proto3" json:"restore_left_ms,omitempty"`                   // restoring: estimate; negative: not known yet
+	Class               FailureClass           `protobuf:"varint,16,opt,name=class,proto3,enum=cairn.v1.FailureClass" json:"class,omitempty"`                               // failed: what another attempt would make of it
+	Object              string                 `protobuf:"bytes,17,opt,name=object,proto3" json:"object,omitempty"`                                                         // RESTORE_OBJECT: its key
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *ProcessStatus) Reset() {
@@ -781,6 +849,41 @@ func (x *ProcessStatus) GetProcessGone() bool {
 		return x.ProcessGone
 	}
 	return false
+}
+
+func (x *ProcessStatus) GetRestoredLocalBytes() int64 {
+	if x != nil {
+		return x.RestoredLocalBytes
+	}
+	return 0
+}
+
+func (x *ProcessStatus) GetRestoredRemoteBytes() int64 {
+	if x != nil {
+		return x.RestoredRemoteBytes
+	}
+	return 0
+}
+
+func (x *ProcessStatus) GetRestoreLeftMs() int64 {
+	if x != nil {
+		return x.RestoreLeftMs
+	}
+	return 0
+}
+
+func (x *ProcessStatus) GetClass() FailureClass {
+	if x != nil {
+		return x.Class
+	}
+	return FailureClass_FAILURE_CLASS_UNSPECIFIED
+}
+
+func (x *ProcessStatus) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
 }
 
 type Subtask struct {
@@ -918,6 +1021,7 @@ type CheckpointDecline struct {
 	Checkpoint    uint64                 `protobuf:"varint,3,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	Process       string                 `protobuf:"bytes,4,opt,name=process,proto3" json:"process,omitempty"`
 	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	Store         bool                   `protobuf:"varint,6,opt,name=store,proto3" json:"store,omitempty"` // the object store does not take the data: nobody's fault here
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -985,6 +1089,13 @@ func (x *CheckpointDecline) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *CheckpointDecline) GetStore() bool {
+	if x != nil {
+		return x.Store
+	}
+	return false
 }
 
 // CommitDone says that every sink transaction of this process up to and with
@@ -1186,8 +1297,20 @@ type ProcessStats struct {
 	Puts          int64                  `protobuf:"varint,5,opt,name=puts,proto3" json:"puts,omitempty"` // since the process started
 	UploadedBytes int64                  `protobuf:"varint,6,opt,name=uploaded_bytes,json=uploadedBytes,proto3" json:"uploaded_bytes,omitempty"`
 	MemoryBytes   int64                  `protobuf:"varint,7,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The changelog: what is not durable yet, and what the newest handles name.
+	LagBytes     int64 `protobuf:"varint,8,opt,name=lag_bytes,json=lagBytes,proto3" json:"lag_bytes,omitempty"`              // changes that are not durable
+	LagMs        int64 `protobuf:"varint,9,opt,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"`                       // age of the oldest of them
+	SpooledBytes int64 `protobuf:"varint,10,opt,name=spooled_bytes,json=spooledBytes,proto3" json:"spooled_bytes,omitempty"` // of lag_bytes: on local disk only
+	Objects      int64 `protobuf:"varint,11,opt,name=objects,proto3" json:"objects,omitempty"`                               // that a checkpoint of this process names
+	Images       int64 `protobuf:"varint,12,opt,name=images,proto3" json:"images,omitempty"`                                 // base images written, since the attempt started
+	ImageBytes   int64 `protobuf:"varint,13,opt,name=image_bytes,json=imageBytes,proto3" json:"image_bytes,omitempty"`       // uploaded for them
+	FailedPuts   int64 `protobuf:"varint,14,opt,name=failed_puts,json=failedPuts,proto3" json:"failed_puts,omitempty"`
+	HedgedPuts   int64 `protobuf:"varint,15,opt,name=hedged_puts,json=hedgedPuts,proto3" json:"hedged_puts,omitempty"`
+	// How this attempt was restored in this process.
+	RestoredLocalBytes  int64 `protobuf:"varint,16,opt,name=restored_local_bytes,json=restoredLocalBytes,proto3" json:"restored_local_bytes,omitempty"`
+	RestoredRemoteBytes int64 `protobuf:"varint,17,opt,name=restored_remote_bytes,json=restoredRemoteBytes,proto3" json:"restored_remote_bytes,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *ProcessStats) Reset() {
@@ -1269,6 +1392,76 @@ func (x *ProcessStats) GetMemoryBytes() int64 {
 	return 0
 }
 
+func (x *ProcessStats) GetLagBytes() int64 {
+	if x != nil {
+		return x.LagBytes
+	}
+	return 0
+}
+
+func (x *ProcessStats) GetLagMs() int64 {
+	if x != nil {
+		return x.LagMs
+	}
+	return 0
+}
+
+func (x *ProcessStats) GetSpooledBytes() int64 {
+	if x != nil {
+		return x.SpooledBytes
+	}
+	return 0
+}
+
+func (x *ProcessStats) GetObjects() int64 {
+	if x != nil {
+		return x.Objects
+	}
+	return 0
+}
+
+func (x *ProcessStats) GetImages() int64 {
+	if x != nil {
+		return x.Images
+	}
+	return 0
+}
+
+func (x *ProcessStats) GetImageBytes() int64 {
+	if x != nil {
+		return x.ImageBytes
+	}
+	return 0
+}
+
+func (x *ProcessStats) GetFailedPuts() int64 {
+	if x != nil {
+		return x.FailedPuts
+	}
+	return 0
+}
+
+func (x *ProcessStats) GetHedgedPuts() int64 {
+	if x != nil {
+		return x.HedgedPuts
+	}
+	return 0
+}
+
+func (x *ProcessStats) GetRestoredLocalBytes() int64 {
+	if x != nil {
+		return x.RestoredLocalBytes
+	}
+	return 0
+}
+
+func (x *ProcessStats) GetRestoredRemoteBytes() int64 {
+	if x != nil {
+		return x.RestoredRemoteBytes
+	}
+	return 0
+}
+
 type SubtaskStats struct {
 	state               protoimpl.MessageState `protogen:"open.v1"`
 	Subtask             *Subtask               `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
@@ -1283,6 +1476,8 @@ type SubtaskStats struct {
 	Backpressured       float64                `protobuf:"fixed64,10,opt,name=backpressured,proto3" json:"backpressured,omitempty"`                                         // share spent waiting for credit
 	RecordsInPerSecond  float64                `protobuf:"fixed64,11,opt,name=records_in_per_second,json=recordsInPerSecond,proto3" json:"records_in_per_second,omitempty"` // over the last interval
 	RecordsOutPerSecond float64                `protobuf:"fixed64,12,opt,name=records_out_per_second,json=recordsOutPerSecond,proto3" json:"records_out_per_second,omitempty"`
+	LagBytes            int64                  `protobuf:"varint,13,opt,name=lag_bytes,json=lagBytes,proto3" json:"lag_bytes,omitempty"` // changes of its state that are not durable
+	LagMs               int64                  `protobuf:"varint,14,opt,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"`          // age of the oldest of them
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -1397,6 +1592,20 @@ func (x *SubtaskStats) GetRecordsInPerSecond() float64 {
 func (x *SubtaskStats) GetRecordsOutPerSecond() float64 {
 	if x != nil {
 		return x.RecordsOutPerSecond
+	}
+	return 0
+}
+
+func (x *SubtaskStats) GetLagBytes() int64 {
+	if x != nil {
+		return x.LagBytes
+	}
+	return 0
+}
+
+func (x *SubtaskStats) GetLagMs() int64 {
+	if x != nil {
+		return x.LagMs
 	}
 	return 0
 }
@@ -1637,6 +1846,7 @@ type Welcome struct {
 	Leader        string                 `protobuf:"bytes,2,opt,name=leader,proto3" json:"leader,omitempty"`
 	ObjectStore   string                 `protobuf:"bytes,3,opt,name=object_store,json=objectStore,proto3" json:"object_store,omitempty"`  // URL without credentials; agents and task processes open it themselves
 	HeartbeatMs   int64                  `protobuf:"varint,4,opt,name=heartbeat_ms,json=heartbeatMs,proto3" json:"heartbeat_ms,omitempty"` // send one so often
+	EndedJobs     []string               `protobuf:"bytes,5,rep,name=ended_jobs,json=endedJobs,proto3" json:"ended_jobs,omitempty"`        // of Hello.kept_jobs: they will never run again
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1697,6 +1907,13 @@ func (x *Welcome) GetHeartbeatMs() int64 {
 		return x.HeartbeatMs
 	}
 	return 0
+}
+
+func (x *Welcome) GetEndedJobs() []string {
+	if x != nil {
+		return x.EndedJobs
+	}
+	return nil
 }
 
 // Deploy makes a process host its share of an attempt. Idempotent by (job,
@@ -2038,6 +2255,7 @@ type Stop struct {
 	Attempt       uint64                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	EndProcess    bool                   `protobuf:"varint,3,opt,name=end_process,json=endProcess,proto3" json:"end_process,omitempty"`
 	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	KeepFiles     bool                   `protobuf:"varint,5,opt,name=keep_files,json=keepFiles,proto3" json:"keep_files,omitempty"` // with end_process: the job has not ended, its folder here may be of use
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2098,6 +2316,13 @@ func (x *Stop) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *Stop) GetKeepFiles() bool {
+	if x != nil {
+		return x.KeepFiles
+	}
+	return false
 }
 
 type Trigger struct {
@@ -2937,6 +3162,7 @@ type TaskWelcome struct {
 	Incarnation   string                 `protobuf:"bytes,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`              // the agent's
 	Host          string                 `protobuf:"bytes,5,opt,name=host,proto3" json:"host,omitempty"`                            // listen here for the exchange
 	TraceFile     string                 `protobuf:"bytes,6,opt,name=trace_file,json=traceFile,proto3" json:"trace_file,omitempty"` // where to append trace lines; empty: none
+	StateDir      string                 `protobuf:"bytes,7,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"`    // the job's folder on this machine; empty: keep nothing
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3009,6 +3235,13 @@ func (x *TaskWelcome) GetHost() string {
 func (x *TaskWelcome) GetTraceFile() string {
 	if x != nil {
 		return x.TraceFile
+	}
+	return ""
+}
+
+func (x *TaskWelcome) GetStateDir() string {
+	if x != nil {
+		return x.StateDir
 	}
 	return ""
 }
@@ -3941,7 +4174,7 @@ type JobSummary struct {
 	state                protoimpl.MessageState `protogen:"open.v1"`
 	Id                   string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Name                 string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Status               string                 `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
+	Status               string                 `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"` // created, deploying, running, restarting, suspended, finishing, ...
 	Reason               string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	Attempt              uint64                 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	SubmittedUnixMs      int64                  `protobuf:"varint,6,opt,name=submitted_unix_ms,json=submittedUnixMs,proto3" json:"submitted_unix_ms,omitempty"`
@@ -4110,6 +4343,8 @@ type GetJobResponse struct {
 	RestartAtUnixMs   int64                  `protobuf:"varint,9,opt,name=restart_at_unix_ms,json=restartAtUnixMs,proto3" json:"restart_at_unix_ms,omitempty"`
 	Stats             []*ProcessStats        `protobuf:"bytes,10,rep,name=stats,proto3" json:"stats,omitempty"`
 	OperatorsByVertex []string               `protobuf:"bytes,11,rep,name=operators_by_vertex,json=operatorsByVertex,proto3" json:"operators_by_vertex,omitempty"` // index: vertex; uids joined by " -> "
+	Restores          []*RestoreView         `protobuf:"bytes,12,rep,name=restores,proto3" json:"restores,omitempty"`                                              // processes that restore at this moment
+	Damage            *Damage                `protobuf:"bytes,13,opt,name=damage,proto3" json:"damage,omitempty"`                                                  // suspended: why, and what can be done
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -4221,6 +4456,281 @@ func (x *GetJobResponse) GetOperatorsByVertex() []string {
 	return nil
 }
 
+func (x *GetJobResponse) GetRestores() []*RestoreView {
+	if x != nil {
+		return x.Restores
+	}
+	return nil
+}
+
+func (x *GetJobResponse) GetDamage() *Damage {
+	if x != nil {
+		return x.Damage
+	}
+	return nil
+}
+
+// RestoreView is how far one process has come with restoring its state.
+type RestoreView struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Worker        string                 `protobuf:"bytes,1,opt,name=worker,proto3" json:"worker,omitempty"`
+	Process       string                 `protobuf:"bytes,2,opt,name=process,proto3" json:"process,omitempty"`
+	DoneBytes     int64                  `protobuf:"varint,3,opt,name=done_bytes,json=doneBytes,proto3" json:"done_bytes,omitempty"`
+	TotalBytes    int64                  `protobuf:"varint,4,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	LocalBytes    int64                  `protobuf:"varint,5,opt,name=local_bytes,json=localBytes,proto3" json:"local_bytes,omitempty"`    // of done_bytes: from the machine's disk
+	RemoteBytes   int64                  `protobuf:"varint,6,opt,name=remote_bytes,json=remoteBytes,proto3" json:"remote_bytes,omitempty"` // of done_bytes: from the object store
+	LeftMs        int64                  `protobuf:"varint,7,opt,name=left_ms,json=leftMs,proto3" json:"left_ms,omitempty"`                // negative: not known yet
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreView) Reset() {
+	*x = RestoreView{}
+	mi := &file_cairn_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreView) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreView) ProtoMessage() {}
+
+func (x *RestoreView) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreView.ProtoReflect.Descriptor instead.
+func (*RestoreView) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *RestoreView) GetWorker() string {
+	if x != nil {
+		return x.Worker
+	}
+	return ""
+}
+
+func (x *RestoreView) GetProcess() string {
+	if x != nil {
+		return x.Process
+	}
+	return ""
+}
+
+func (x *RestoreView) GetDoneBytes() int64 {
+	if x != nil {
+		return x.DoneBytes
+	}
+	return 0
+}
+
+func (x *RestoreView) GetTotalBytes() int64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *RestoreView) GetLocalBytes() int64 {
+	if x != nil {
+		return x.LocalBytes
+	}
+	return 0
+}
+
+func (x *RestoreView) GetRemoteBytes() int64 {
+	if x != nil {
+		return x.RemoteBytes
+	}
+	return 0
+}
+
+func (x *RestoreView) GetLeftMs() int64 {
+	if x != nil {
+		return x.LeftMs
+	}
+	return 0
+}
+
+// Damage says what of a job's checkpoints can't be restored, and where an
+// operator can go on.
+type Damage struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Objects     []*DamagedObject       `protobuf:"bytes,1,rep,name=objects,proto3" json:"objects,omitempty"`
+	NewestWhole uint64                 `protobuf:"varint,2,opt,name=newest_whole,json=newestWhole,proto3" json:"newest_whole,omitempty"` // newest retained checkpoint that needs none of them; 0: none
+	// Sinks that have published output after newest_whole: going on from there
+	// publishes it once more.
+	Published     []*PublishedSink `protobuf:"bytes,3,rep,name=published,proto3" json:"published,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Damage) Reset() {
+	*x = Damage{}
+	mi := &file_cairn_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Damage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Damage) ProtoMessage() {}
+
+func (x *Damage) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Damage.ProtoReflect.Descriptor instead.
+func (*Damage) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *Damage) GetObjects() []*DamagedObject {
+	if x != nil {
+		return x.Objects
+	}
+	return nil
+}
+
+func (x *Damage) GetNewestWhole() uint64 {
+	if x != nil {
+		return x.NewestWhole
+	}
+	return 0
+}
+
+func (x *Damage) GetPublished() []*PublishedSink {
+	if x != nil {
+		return x.Published
+	}
+	return nil
+}
+
+type DamagedObject struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Checkpoints   []uint64               `protobuf:"varint,2,rep,packed,name=checkpoints,proto3" json:"checkpoints,omitempty"` // retained ones that need it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DamagedObject) Reset() {
+	*x = DamagedObject{}
+	mi := &file_cairn_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DamagedObject) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DamagedObject) ProtoMessage() {}
+
+func (x *DamagedObject) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DamagedObject.ProtoReflect.Descriptor instead.
+func (*DamagedObject) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *DamagedObject) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *DamagedObject) GetCheckpoints() []uint64 {
+	if x != nil {
+		return x.Checkpoints
+	}
+	return nil
+}
+
+type PublishedSink struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Uid           string                 `protobuf:"bytes,1,opt,name=uid,proto3" json:"uid,omitempty"`
+	UpTo          uint64                 `protobuf:"varint,2,opt,name=up_to,json=upTo,proto3" json:"up_to,omitempty"` // its output up to this checkpoint is published; 0: up to the failure
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishedSink) Reset() {
+	*x = PublishedSink{}
+	mi := &file_cairn_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishedSink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishedSink) ProtoMessage() {}
+
+func (x *PublishedSink) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishedSink.ProtoReflect.Descriptor instead.
+func (*PublishedSink) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *PublishedSink) GetUid() string {
+	if x != nil {
+		return x.Uid
+	}
+	return ""
+}
+
+func (x *PublishedSink) GetUpTo() uint64 {
+	if x != nil {
+		return x.UpTo
+	}
+	return 0
+}
+
 type SubtaskView struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Subtask       *Subtask               `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
@@ -4234,7 +4744,7 @@ type SubtaskView struct {
 
 func (x *SubtaskView) Reset() {
 	*x = SubtaskView{}
-	mi := &file_cairn_proto_msgTypes[50]
+	mi := &file_cairn_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4246,7 +4756,7 @@ func (x *SubtaskView) String() string {
 func (*SubtaskView) ProtoMessage() {}
 
 func (x *SubtaskView) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[50]
+	mi := &file_cairn_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4259,7 +4769,7 @@ func (x *SubtaskView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskView.ProtoReflect.Descriptor instead.
 func (*SubtaskView) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{50}
+	return file_cairn_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *SubtaskView) GetSubtask() *Subtask {
@@ -4309,7 +4819,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_cairn_proto_msgTypes[51]
+	mi := &file_cairn_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4321,7 +4831,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[51]
+	mi := &file_cairn_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4334,7 +4844,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{51}
+	return file_cairn_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Failure) GetAtUnixMs() int64 {
@@ -4375,7 +4885,7 @@ type CancelJobRequest struct {
 
 func (x *CancelJobRequest) Reset() {
 	*x = CancelJobRequest{}
-	mi := &file_cairn_proto_msgTypes[52]
+	mi := &file_cairn_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4387,7 +4897,7 @@ func (x *CancelJobRequest) String() string {
 func (*CancelJobRequest) ProtoMessage() {}
 
 func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[52]
+	mi := &file_cairn_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4400,7 +4910,7 @@ func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobRequest.ProtoReflect.Descriptor instead.
 func (*CancelJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{52}
+	return file_cairn_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *CancelJobRequest) GetJob() string {
@@ -4426,7 +4936,7 @@ type CancelJobResponse struct {
 
 func (x *CancelJobResponse) Reset() {
 	*x = CancelJobResponse{}
-	mi := &file_cairn_proto_msgTypes[53]
+	mi := &file_cairn_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4438,7 +4948,7 @@ func (x *CancelJobResponse) String() string {
 func (*CancelJobResponse) ProtoMessage() {}
 
 func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[53]
+	mi := &file_cairn_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4451,7 +4961,7 @@ func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobResponse.ProtoReflect.Descriptor instead.
 func (*CancelJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{53}
+	return file_cairn_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *CancelJobResponse) GetStatus() string {
@@ -4462,16 +4972,19 @@ func (x *CancelJobResponse) GetStatus() string {
 }
 
 type RestartJobRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
-	Key           string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Job   string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Key   string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Go on from this older checkpoint and drop the newer ones: only for a job that
+	// is suspended. 0: from the newest.
+	FromCheckpoint uint64 `protobuf:"varint,3,opt,name=from_checkpoint,json=fromCheckpoint,proto3" json:"from_checkpoint,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RestartJobRequest) Reset() {
 	*x = RestartJobRequest{}
-	mi := &file_cairn_proto_msgTypes[54]
+	mi := &file_cairn_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4483,7 +4996,7 @@ func (x *RestartJobRequest) String() string {
 func (*RestartJobRequest) ProtoMessage() {}
 
 func (x *RestartJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[54]
+	mi := &file_cairn_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4496,7 +5009,7 @@ func (x *RestartJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartJobRequest.ProtoReflect.Descriptor instead.
 func (*RestartJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{54}
+	return file_cairn_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *RestartJobRequest) GetJob() string {
@@ -4513,16 +5026,26 @@ func (x *RestartJobRequest) GetKey() string {
 	return ""
 }
 
+func (x *RestartJobRequest) GetFromCheckpoint() uint64 {
+	if x != nil {
+		return x.FromCheckpoint
+	}
+	return 0
+}
+
 type RestartJobResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Attempt       uint64                 `protobuf:"varint,1,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Checkpoint    uint64                 `protobuf:"varint,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`  // that it starts from; 0: from the beginning
+	Dropped       []uint64               `protobuf:"varint,3,rep,packed,name=dropped,proto3" json:"dropped,omitempty"` // checkpoints that are given up
+	Again         []*PublishedSink       `protobuf:"bytes,4,rep,name=again,proto3" json:"again,omitempty"`             // sinks whose output after the checkpoint comes once more
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RestartJobResponse) Reset() {
 	*x = RestartJobResponse{}
-	mi := &file_cairn_proto_msgTypes[55]
+	mi := &file_cairn_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4534,7 +5057,7 @@ func (x *RestartJobResponse) String() string {
 func (*RestartJobResponse) ProtoMessage() {}
 
 func (x *RestartJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[55]
+	mi := &file_cairn_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4547,7 +5070,7 @@ func (x *RestartJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartJobResponse.ProtoReflect.Descriptor instead.
 func (*RestartJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{55}
+	return file_cairn_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *RestartJobResponse) GetAttempt() uint64 {
@@ -4555,6 +5078,27 @@ func (x *RestartJobResponse) GetAttempt() uint64 {
 		return x.Attempt
 	}
 	return 0
+}
+
+func (x *RestartJobResponse) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *RestartJobResponse) GetDropped() []uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return nil
+}
+
+func (x *RestartJobResponse) GetAgain() []*PublishedSink {
+	if x != nil {
+		return x.Again
+	}
+	return nil
 }
 
 type JobLogsRequest struct {
@@ -4568,7 +5112,7 @@ type JobLogsRequest struct {
 
 func (x *JobLogsRequest) Reset() {
 	*x = JobLogsRequest{}
-	mi := &file_cairn_proto_msgTypes[56]
+	mi := &file_cairn_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4580,7 +5124,7 @@ func (x *JobLogsRequest) String() string {
 func (*JobLogsRequest) ProtoMessage() {}
 
 func (x *JobLogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[56]
+	mi := &file_cairn_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4593,7 +5137,7 @@ func (x *JobLogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobLogsRequest.ProtoReflect.Descriptor instead.
 func (*JobLogsRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{56}
+	return file_cairn_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *JobLogsRequest) GetJob() string {
@@ -4626,7 +5170,7 @@ type JobLogsResponse struct {
 
 func (x *JobLogsResponse) Reset() {
 	*x = JobLogsResponse{}
-	mi := &file_cairn_proto_msgTypes[57]
+	mi := &file_cairn_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4638,7 +5182,7 @@ func (x *JobLogsResponse) String() string {
 func (*JobLogsResponse) ProtoMessage() {}
 
 func (x *JobLogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[57]
+	mi := &file_cairn_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4651,7 +5195,7 @@ func (x *JobLogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobLogsResponse.ProtoReflect.Descriptor instead.
 func (*JobLogsResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{57}
+	return file_cairn_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *JobLogsResponse) GetLogs() []*WorkerLog {
@@ -4672,7 +5216,7 @@ type WorkerLog struct {
 
 func (x *WorkerLog) Reset() {
 	*x = WorkerLog{}
-	mi := &file_cairn_proto_msgTypes[58]
+	mi := &file_cairn_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4684,7 +5228,7 @@ func (x *WorkerLog) String() string {
 func (*WorkerLog) ProtoMessage() {}
 
 func (x *WorkerLog) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[58]
+	mi := &file_cairn_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4697,7 +5241,7 @@ func (x *WorkerLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerLog.ProtoReflect.Descriptor instead.
 func (*WorkerLog) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{58}
+	return file_cairn_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *WorkerLog) GetWorker() string {
@@ -4730,7 +5274,7 @@ type ListCheckpointsRequest struct {
 
 func (x *ListCheckpointsRequest) Reset() {
 	*x = ListCheckpointsRequest{}
-	mi := &file_cairn_proto_msgTypes[59]
+	mi := &file_cairn_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4742,7 +5286,7 @@ func (x *ListCheckpointsRequest) String() string {
 func (*ListCheckpointsRequest) ProtoMessage() {}
 
 func (x *ListCheckpointsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[59]
+	mi := &file_cairn_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4755,7 +5299,7 @@ func (x *ListCheckpointsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckpointsRequest.ProtoReflect.Descriptor instead.
 func (*ListCheckpointsRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{59}
+	return file_cairn_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ListCheckpointsRequest) GetJob() string {
@@ -4776,7 +5320,7 @@ type ListCheckpointsResponse struct {
 
 func (x *ListCheckpointsResponse) Reset() {
 	*x = ListCheckpointsResponse{}
-	mi := &file_cairn_proto_msgTypes[60]
+	mi := &file_cairn_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4788,7 +5332,7 @@ func (x *ListCheckpointsResponse) String() string {
 func (*ListCheckpointsResponse) ProtoMessage() {}
 
 func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[60]
+	mi := &file_cairn_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4801,7 +5345,7 @@ func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckpointsResponse.ProtoReflect.Descriptor instead.
 func (*ListCheckpointsResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{60}
+	return file_cairn_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ListCheckpointsResponse) GetCheckpoints() []*CheckpointView {
@@ -4856,7 +5400,7 @@ type CheckpointView struct {
 
 func (x *CheckpointView) Reset() {
 	*x = CheckpointView{}
-	mi := &file_cairn_proto_msgTypes[61]
+	mi := &file_cairn_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4868,7 +5412,7 @@ func (x *CheckpointView) String() string {
 func (*CheckpointView) ProtoMessage() {}
 
 func (x *CheckpointView) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[61]
+	mi := &file_cairn_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4881,7 +5425,7 @@ func (x *CheckpointView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointView.ProtoReflect.Descriptor instead.
 func (*CheckpointView) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{61}
+	return file_cairn_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *CheckpointView) GetId() uint64 {
@@ -5048,7 +5592,7 @@ type GetCheckpointRequest struct {
 
 func (x *GetCheckpointRequest) Reset() {
 	*x = GetCheckpointRequest{}
-	mi := &file_cairn_proto_msgTypes[62]
+	mi := &file_cairn_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5060,7 +5604,7 @@ func (x *GetCheckpointRequest) String() string {
 func (*GetCheckpointRequest) ProtoMessage() {}
 
 func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[62]
+	mi := &file_cairn_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5073,7 +5617,7 @@ func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{62}
+	return file_cairn_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *GetCheckpointRequest) GetJob() string {
@@ -5101,7 +5645,7 @@ type GetCheckpointResponse struct {
 
 func (x *GetCheckpointResponse) Reset() {
 	*x = GetCheckpointResponse{}
-	mi := &file_cairn_proto_msgTypes[63]
+	mi := &file_cairn_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5113,7 +5657,7 @@ func (x *GetCheckpointResponse) String() string {
 func (*GetCheckpointResponse) ProtoMessage() {}
 
 func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[63]
+	mi := &file_cairn_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5126,7 +5670,7 @@ func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*GetCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{63}
+	return file_cairn_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *GetCheckpointResponse) GetCheckpoint() *CheckpointView {
@@ -5160,7 +5704,7 @@ type TriggerCheckpointRequest struct {
 
 func (x *TriggerCheckpointRequest) Reset() {
 	*x = TriggerCheckpointRequest{}
-	mi := &file_cairn_proto_msgTypes[64]
+	mi := &file_cairn_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5172,7 +5716,7 @@ func (x *TriggerCheckpointRequest) String() string {
 func (*TriggerCheckpointRequest) ProtoMessage() {}
 
 func (x *TriggerCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[64]
+	mi := &file_cairn_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5185,7 +5729,7 @@ func (x *TriggerCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriggerCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*TriggerCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{64}
+	return file_cairn_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *TriggerCheckpointRequest) GetJob() string {
@@ -5211,7 +5755,7 @@ type TriggerCheckpointResponse struct {
 
 func (x *TriggerCheckpointResponse) Reset() {
 	*x = TriggerCheckpointResponse{}
-	mi := &file_cairn_proto_msgTypes[65]
+	mi := &file_cairn_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5223,7 +5767,7 @@ func (x *TriggerCheckpointResponse) String() string {
 func (*TriggerCheckpointResponse) ProtoMessage() {}
 
 func (x *TriggerCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[65]
+	mi := &file_cairn_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5236,7 +5780,7 @@ func (x *TriggerCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriggerCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*TriggerCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{65}
+	return file_cairn_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *TriggerCheckpointResponse) GetCheckpoint() uint64 {
@@ -5256,7 +5800,7 @@ type DeleteCheckpointRequest struct {
 
 func (x *DeleteCheckpointRequest) Reset() {
 	*x = DeleteCheckpointRequest{}
-	mi := &file_cairn_proto_msgTypes[66]
+	mi := &file_cairn_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5268,7 +5812,7 @@ func (x *DeleteCheckpointRequest) String() string {
 func (*DeleteCheckpointRequest) ProtoMessage() {}
 
 func (x *DeleteCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[66]
+	mi := &file_cairn_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5281,7 +5825,7 @@ func (x *DeleteCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{66}
+	return file_cairn_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *DeleteCheckpointRequest) GetJob() string {
@@ -5306,7 +5850,7 @@ type DeleteCheckpointResponse struct {
 
 func (x *DeleteCheckpointResponse) Reset() {
 	*x = DeleteCheckpointResponse{}
-	mi := &file_cairn_proto_msgTypes[67]
+	mi := &file_cairn_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5318,7 +5862,7 @@ func (x *DeleteCheckpointResponse) String() string {
 func (*DeleteCheckpointResponse) ProtoMessage() {}
 
 func (x *DeleteCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[67]
+	mi := &file_cairn_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5331,7 +5875,7 @@ func (x *DeleteCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*DeleteCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{67}
+	return file_cairn_proto_rawDescGZIP(), []int{71}
 }
 
 type WatchRequest struct {
@@ -5343,7 +5887,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_cairn_proto_msgTypes[68]
+	mi := &file_cairn_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5355,7 +5899,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[68]
+	mi := &file_cairn_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5368,7 +5912,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{68}
+	return file_cairn_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *WatchRequest) GetJob() string {
@@ -5397,7 +5941,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_cairn_proto_msgTypes[69]
+	mi := &file_cairn_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5409,7 +5953,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[69]
+	mi := &file_cairn_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5422,7 +5966,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{69}
+	return file_cairn_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Event) GetIndex() uint64 {
@@ -5519,7 +6063,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\vlogs_result\x18\b \x01(\v2\x14.cairn.v1.LogsResultH\x00R\n" +
 	"logsResult\x12.\n" +
 	"\x05stats\x18\t \x01(\v2\x16.cairn.v1.ProcessStatsH\x00R\x05statsB\x06\n" +
-	"\x04body\"\xbe\x02\n" +
+	"\x04body\"\xdb\x02\n" +
 	"\x05Hello\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\tR\vincarnation\x12\x18\n" +
@@ -5531,14 +6075,15 @@ const file_cairn_proto_rawDesc = "" +
 	"\fhighest_term\x18\b \x01(\x04R\vhighestTerm\x12'\n" +
 	"\x0fmetrics_address\x18\t \x01(\tR\x0emetricsAddress\x125\n" +
 	"\tprocesses\x18\n" +
-	" \x03(\v2\x17.cairn.v1.ProcessReportR\tprocesses\"\xd6\x01\n" +
+	" \x03(\v2\x17.cairn.v1.ProcessReportR\tprocesses\x12\x1b\n" +
+	"\tkept_jobs\x18\v \x03(\tR\bkeptJobs\"\xd6\x01\n" +
 	"\rProcessReport\x12/\n" +
 	"\x06status\x18\x01 \x01(\v2\x17.cairn.v1.ProcessStatusR\x06status\x12+\n" +
 	"\x04acks\x18\x02 \x03(\v2\x17.cairn.v1.CheckpointAckR\x04acks\x127\n" +
 	"\bdeclines\x18\x03 \x03(\v2\x1b.cairn.v1.CheckpointDeclineR\bdeclines\x12.\n" +
 	"\acommits\x18\x04 \x03(\v2\x14.cairn.v1.CommitDoneR\acommits\"'\n" +
 	"\tHeartbeat\x12\x1a\n" +
-	"\bsequence\x18\x01 \x01(\x03R\bsequence\"\x8c\x03\n" +
+	"\bsequence\x18\x01 \x01(\x03R\bsequence\"\xe0\x04\n" +
 	"\rProcessStatus\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\x04R\aattempt\x12\x18\n" +
@@ -5552,7 +6097,12 @@ const file_cairn_proto_rawDesc = "" +
 	"\x0erestored_bytes\x18\n" +
 	" \x01(\x03R\rrestoredBytes\x12#\n" +
 	"\rrestore_bytes\x18\v \x01(\x03R\frestoreBytes\x12!\n" +
-	"\fprocess_gone\x18\f \x01(\bR\vprocessGone\"7\n" +
+	"\fprocess_gone\x18\f \x01(\bR\vprocessGone\x120\n" +
+	"\x14restored_local_bytes\x18\r \x01(\x03R\x12restoredLocalBytes\x122\n" +
+	"\x15restored_remote_bytes\x18\x0e \x01(\x03R\x13restoredRemoteBytes\x12&\n" +
+	"\x0frestore_left_ms\x18\x0f \x01(\x03R\rrestoreLeftMs\x12,\n" +
+	"\x05class\x18\x10 \x01(\x0e2\x16.cairn.v1.FailureClassR\x05class\x12\x16\n" +
+	"\x06object\x18\x11 \x01(\tR\x06object\"7\n" +
 	"\aSubtask\x12\x16\n" +
 	"\x06vertex\x18\x01 \x01(\x05R\x06vertex\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x05R\x05index\"\x91\x01\n" +
@@ -5563,7 +6113,7 @@ const file_cairn_proto_rawDesc = "" +
 	"checkpoint\x18\x03 \x01(\x04R\n" +
 	"checkpoint\x12\x18\n" +
 	"\aprocess\x18\x04 \x01(\tR\aprocess\x12\x1a\n" +
-	"\bsnapshot\x18\x05 \x01(\fR\bsnapshot\"\x91\x01\n" +
+	"\bsnapshot\x18\x05 \x01(\fR\bsnapshot\"\xa7\x01\n" +
 	"\x11CheckpointDecline\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\x04R\aattempt\x12\x1e\n" +
@@ -5571,7 +6121,8 @@ const file_cairn_proto_rawDesc = "" +
 	"checkpoint\x18\x03 \x01(\x04R\n" +
 	"checkpoint\x12\x18\n" +
 	"\aprocess\x18\x04 \x01(\tR\aprocess\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"r\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05store\x18\x06 \x01(\bR\x05store\"r\n" +
 	"\n" +
 	"CommitDone\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x18\n" +
@@ -5589,7 +6140,7 @@ const file_cairn_proto_rawDesc = "" +
 	"LogsResult\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\tR\arequest\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\fR\x04text\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error\"\xe6\x01\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"\xba\x04\n" +
 	"\fProcessStats\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\x04R\aattempt\x12\x18\n" +
@@ -5597,7 +6148,21 @@ const file_cairn_proto_rawDesc = "" +
 	"\bsubtasks\x18\x04 \x03(\v2\x16.cairn.v1.SubtaskStatsR\bsubtasks\x12\x12\n" +
 	"\x04puts\x18\x05 \x01(\x03R\x04puts\x12%\n" +
 	"\x0euploaded_bytes\x18\x06 \x01(\x03R\ruploadedBytes\x12!\n" +
-	"\fmemory_bytes\x18\a \x01(\x03R\vmemoryBytes\"\xc2\x03\n" +
+	"\fmemory_bytes\x18\a \x01(\x03R\vmemoryBytes\x12\x1b\n" +
+	"\tlag_bytes\x18\b \x01(\x03R\blagBytes\x12\x15\n" +
+	"\x06lag_ms\x18\t \x01(\x03R\x05lagMs\x12#\n" +
+	"\rspooled_bytes\x18\n" +
+	" \x01(\x03R\fspooledBytes\x12\x18\n" +
+	"\aobjects\x18\v \x01(\x03R\aobjects\x12\x16\n" +
+	"\x06images\x18\f \x01(\x03R\x06images\x12\x1f\n" +
+	"\vimage_bytes\x18\r \x01(\x03R\n" +
+	"imageBytes\x12\x1f\n" +
+	"\vfailed_puts\x18\x0e \x01(\x03R\n" +
+	"failedPuts\x12\x1f\n" +
+	"\vhedged_puts\x18\x0f \x01(\x03R\n" +
+	"hedgedPuts\x120\n" +
+	"\x14restored_local_bytes\x18\x10 \x01(\x03R\x12restoredLocalBytes\x122\n" +
+	"\x15restored_remote_bytes\x18\x11 \x01(\x03R\x13restoredRemoteBytes\"\xf6\x03\n" +
 	"\fSubtaskStats\x12+\n" +
 	"\asubtask\x18\x01 \x01(\v2\x11.cairn.v1.SubtaskR\asubtask\x12\x1d\n" +
 	"\n" +
@@ -5615,7 +6180,9 @@ const file_cairn_proto_rawDesc = "" +
 	"\rbackpressured\x18\n" +
 	" \x01(\x01R\rbackpressured\x121\n" +
 	"\x15records_in_per_second\x18\v \x01(\x01R\x12recordsInPerSecond\x123\n" +
-	"\x16records_out_per_second\x18\f \x01(\x01R\x13recordsOutPerSecond\"\x96\x04\n" +
+	"\x16records_out_per_second\x18\f \x01(\x01R\x13recordsOutPerSecond\x12\x1b\n" +
+	"\tlag_bytes\x18\r \x01(\x03R\blagBytes\x12\x15\n" +
+	"\x06lag_ms\x18\x0e \x01(\x03R\x05lagMs\"\x96\x04\n" +
 	"\rLeaderMessage\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x14\n" +
 	"\x05order\x18\x02 \x01(\x04R\x05order\x12-\n" +
@@ -5630,12 +6197,14 @@ const file_cairn_proto_rawDesc = "" +
 	" \x01(\v2\x0e.cairn.v1.LogsH\x00R\x04logs\x12=\n" +
 	"\rcommits_known\x18\v \x01(\v2\x16.cairn.v1.CommitsKnownH\x00R\fcommitsKnown\x12@\n" +
 	"\x0efinish_commits\x18\f \x01(\v2\x17.cairn.v1.FinishCommitsH\x00R\rfinishCommitsB\x06\n" +
-	"\x04body\"\x81\x01\n" +
+	"\x04body\"\xa0\x01\n" +
 	"\aWelcome\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06leader\x18\x02 \x01(\tR\x06leader\x12!\n" +
 	"\fobject_store\x18\x03 \x01(\tR\vobjectStore\x12!\n" +
-	"\fheartbeat_ms\x18\x04 \x01(\x03R\vheartbeatMs\"\xd1\x03\n" +
+	"\fheartbeat_ms\x18\x04 \x01(\x03R\vheartbeatMs\x12\x1d\n" +
+	"\n" +
+	"ended_jobs\x18\x05 \x03(\tR\tendedJobs\"\xd1\x03\n" +
 	"\x06Deploy\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\tR\x03job\x12\x18\n" +
@@ -5666,13 +6235,15 @@ const file_cairn_proto_rawDesc = "" +
 	"\x04Peer\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12\x18\n" +
 	"\aprocess\x18\x02 \x01(\tR\aprocess\x12)\n" +
-	"\x10exchange_address\x18\x03 \x01(\tR\x0fexchangeAddress\"k\n" +
+	"\x10exchange_address\x18\x03 \x01(\tR\x0fexchangeAddress\"\x8a\x01\n" +
 	"\x04Stop\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\x04R\aattempt\x12\x1f\n" +
 	"\vend_process\x18\x03 \x01(\bR\n" +
 	"endProcess\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"s\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1d\n" +
+	"\n" +
+	"keep_files\x18\x05 \x01(\bR\tkeepFiles\"s\n" +
 	"\aTrigger\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\x04R\aattempt\x12\x1e\n" +
@@ -5738,7 +6309,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\aoutcome\x18\x06 \x01(\v2\x11.cairn.v1.OutcomeH\x00R\aoutcome\x12=\n" +
 	"\rcommits_known\x18\a \x01(\v2\x16.cairn.v1.CommitsKnownH\x00R\fcommitsKnown\x12@\n" +
 	"\x0efinish_commits\x18\b \x01(\v2\x17.cairn.v1.FinishCommitsH\x00R\rfinishCommitsB\x06\n" +
-	"\x04body\"\xb7\x01\n" +
+	"\x04body\"\xd4\x01\n" +
 	"\vTaskWelcome\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12!\n" +
 	"\fobject_store\x18\x02 \x01(\tR\vobjectStore\x12\x16\n" +
@@ -5746,7 +6317,8 @@ const file_cairn_proto_rawDesc = "" +
 	"\vincarnation\x18\x04 \x01(\tR\vincarnation\x12\x12\n" +
 	"\x04host\x18\x05 \x01(\tR\x04host\x12\x1d\n" +
 	"\n" +
-	"trace_file\x18\x06 \x01(\tR\ttraceFile\"\x19\n" +
+	"trace_file\x18\x06 \x01(\tR\ttraceFile\x12\x1b\n" +
+	"\tstate_dir\x18\a \x01(\tR\bstateDir\"\x19\n" +
 	"\x03Raw\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\"\xc6\x01\n" +
 	"\x0fAnnounceRequest\x12\x1e\n" +
@@ -5834,7 +6406,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\vparallelism\x18\n" +
 	" \x01(\x05R\vparallelism\"!\n" +
 	"\rGetJobRequest\x12\x10\n" +
-	"\x03job\x18\x01 \x01(\tR\x03job\"\xbf\x03\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\"\x9c\x04\n" +
 	"\x0eGetJobResponse\x12.\n" +
 	"\asummary\x18\x01 \x01(\v2\x14.cairn.v1.JobSummaryR\asummary\x12\x14\n" +
 	"\x05graph\x18\x02 \x01(\fR\x05graph\x12\x18\n" +
@@ -5847,7 +6419,30 @@ const file_cairn_proto_rawDesc = "" +
 	"\x12restart_at_unix_ms\x18\t \x01(\x03R\x0frestartAtUnixMs\x12,\n" +
 	"\x05stats\x18\n" +
 	" \x03(\v2\x16.cairn.v1.ProcessStatsR\x05stats\x12.\n" +
-	"\x13operators_by_vertex\x18\v \x03(\tR\x11operatorsByVertex\"\xb0\x01\n" +
+	"\x13operators_by_vertex\x18\v \x03(\tR\x11operatorsByVertex\x121\n" +
+	"\brestores\x18\f \x03(\v2\x15.cairn.v1.RestoreViewR\brestores\x12(\n" +
+	"\x06damage\x18\r \x01(\v2\x10.cairn.v1.DamageR\x06damage\"\xdc\x01\n" +
+	"\vRestoreView\x12\x16\n" +
+	"\x06worker\x18\x01 \x01(\tR\x06worker\x12\x18\n" +
+	"\aprocess\x18\x02 \x01(\tR\aprocess\x12\x1d\n" +
+	"\n" +
+	"done_bytes\x18\x03 \x01(\x03R\tdoneBytes\x12\x1f\n" +
+	"\vtotal_bytes\x18\x04 \x01(\x03R\n" +
+	"totalBytes\x12\x1f\n" +
+	"\vlocal_bytes\x18\x05 \x01(\x03R\n" +
+	"localBytes\x12!\n" +
+	"\fremote_bytes\x18\x06 \x01(\x03R\vremoteBytes\x12\x17\n" +
+	"\aleft_ms\x18\a \x01(\x03R\x06leftMs\"\x95\x01\n" +
+	"\x06Damage\x121\n" +
+	"\aobjects\x18\x01 \x03(\v2\x17.cairn.v1.DamagedObjectR\aobjects\x12!\n" +
+	"\fnewest_whole\x18\x02 \x01(\x04R\vnewestWhole\x125\n" +
+	"\tpublished\x18\x03 \x03(\v2\x17.cairn.v1.PublishedSinkR\tpublished\"C\n" +
+	"\rDamagedObject\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12 \n" +
+	"\vcheckpoints\x18\x02 \x03(\x04R\vcheckpoints\"6\n" +
+	"\rPublishedSink\x12\x10\n" +
+	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x13\n" +
+	"\x05up_to\x18\x02 \x01(\x04R\x04upTo\"\xb0\x01\n" +
 	"\vSubtaskView\x12+\n" +
 	"\asubtask\x18\x01 \x01(\v2\x11.cairn.v1.SubtaskR\asubtask\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\tR\x06worker\x12\x18\n" +
@@ -5864,12 +6459,18 @@ const file_cairn_proto_rawDesc = "" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\"+\n" +
 	"\x11CancelJobResponse\x12\x16\n" +
-	"\x06status\x18\x01 \x01(\tR\x06status\"7\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\"`\n" +
 	"\x11RestartJobRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\tR\x03key\".\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12'\n" +
+	"\x0ffrom_checkpoint\x18\x03 \x01(\x04R\x0efromCheckpoint\"\x97\x01\n" +
 	"\x12RestartJobResponse\x12\x18\n" +
-	"\aattempt\x18\x01 \x01(\x04R\aattempt\"W\n" +
+	"\aattempt\x18\x01 \x01(\x04R\aattempt\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\x04R\n" +
+	"checkpoint\x12\x18\n" +
+	"\adropped\x18\x03 \x03(\x04R\adropped\x12-\n" +
+	"\x05again\x18\x04 \x03(\v2\x17.cairn.v1.PublishedSinkR\x05again\"W\n" +
 	"\x0eJobLogsRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x1b\n" +
 	"\tmax_bytes\x18\x02 \x01(\x03R\bmaxBytes\x12\x16\n" +
@@ -5967,7 +6568,11 @@ const file_cairn_proto_rawDesc = "" +
 	"\x19PROCESS_STATE_END_OF_DATA\x10\x03\x12\x18\n" +
 	"\x14PROCESS_STATE_FAILED\x10\x04\x12\x19\n" +
 	"\x15PROCESS_STATE_STOPPED\x10\x05\x12\x1b\n" +
-	"\x17PROCESS_STATE_RESTORING\x10\x06*a\n" +
+	"\x17PROCESS_STATE_RESTORING\x10\x06*j\n" +
+	"\fFailureClass\x12\x1d\n" +
+	"\x19FAILURE_CLASS_UNSPECIFIED\x10\x00\x12 \n" +
+	"\x1cFAILURE_CLASS_RESTORE_OBJECT\x10\x01\x12\x19\n" +
+	"\x15FAILURE_CLASS_PROGRAM\x10\x02*a\n" +
 	"\vOutcomeKind\x12\x1c\n" +
 	"\x18OUTCOME_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16OUTCOME_KIND_COMPLETED\x10\x01\x12\x18\n" +
@@ -6010,182 +6615,193 @@ func file_cairn_proto_rawDescGZIP() []byte {
 	return file_cairn_proto_rawDescData
 }
 
-var file_cairn_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_cairn_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
+var file_cairn_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_cairn_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
 var file_cairn_proto_goTypes = []any{
 	(ProcessState)(0),                 // 0: cairn.v1.ProcessState
-	(OutcomeKind)(0),                  // 1: cairn.v1.OutcomeKind
-	(*LeaderHint)(nil),                // 2: cairn.v1.LeaderHint
-	(*IncarnationEnded)(nil),          // 3: cairn.v1.IncarnationEnded
-	(*AgentMessage)(nil),              // 4: cairn.v1.AgentMessage
-	(*Hello)(nil),                     // 5: cairn.v1.Hello
-	(*ProcessReport)(nil),             // 6: cairn.v1.ProcessReport
-	(*Heartbeat)(nil),                 // 7: cairn.v1.Heartbeat
-	(*ProcessStatus)(nil),             // 8: cairn.v1.ProcessStatus
-	(*Subtask)(nil),                   // 9: cairn.v1.Subtask
-	(*CheckpointAck)(nil),             // 10: cairn.v1.CheckpointAck
-	(*CheckpointDecline)(nil),         // 11: cairn.v1.CheckpointDecline
-	(*CommitDone)(nil),                // 12: cairn.v1.CommitDone
-	(*PlanResult)(nil),                // 13: cairn.v1.PlanResult
-	(*LogsResult)(nil),                // 14: cairn.v1.LogsResult
-	(*ProcessStats)(nil),              // 15: cairn.v1.ProcessStats
-	(*SubtaskStats)(nil),              // 16: cairn.v1.SubtaskStats
-	(*LeaderMessage)(nil),             // 17: cairn.v1.LeaderMessage
-	(*Welcome)(nil),                   // 18: cairn.v1.Welcome
-	(*Deploy)(nil),                    // 19: cairn.v1.Deploy
-	(*Placement)(nil),                 // 20: cairn.v1.Placement
-	(*Start)(nil),                     // 21: cairn.v1.Start
-	(*Peer)(nil),                      // 22: cairn.v1.Peer
-	(*Stop)(nil),                      // 23: cairn.v1.Stop
-	(*Trigger)(nil),                   // 24: cairn.v1.Trigger
-	(*Outcome)(nil),                   // 25: cairn.v1.Outcome
-	(*CommitsKnown)(nil),              // 26: cairn.v1.CommitsKnown
-	(*FinishCommits)(nil),             // 27: cairn.v1.FinishCommits
-	(*Plan)(nil),                      // 28: cairn.v1.Plan
-	(*Logs)(nil),                      // 29: cairn.v1.Logs
-	(*TaskMessage)(nil),               // 30: cairn.v1.TaskMessage
-	(*TaskHello)(nil),                 // 31: cairn.v1.TaskHello
-	(*TaskOrder)(nil),                 // 32: cairn.v1.TaskOrder
-	(*TaskWelcome)(nil),               // 33: cairn.v1.TaskWelcome
-	(*Raw)(nil),                       // 34: cairn.v1.Raw
-	(*AnnounceRequest)(nil),           // 35: cairn.v1.AnnounceRequest
-	(*AnnounceResponse)(nil),          // 36: cairn.v1.AnnounceResponse
-	(*ClusterStatusRequest)(nil),      // 37: cairn.v1.ClusterStatusRequest
-	(*ClusterStatusResponse)(nil),     // 38: cairn.v1.ClusterStatusResponse
-	(*Controller)(nil),                // 39: cairn.v1.Controller
-	(*ListWorkersRequest)(nil),        // 40: cairn.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),       // 41: cairn.v1.ListWorkersResponse
-	(*Worker)(nil),                    // 42: cairn.v1.Worker
-	(*ArtifactChunk)(nil),             // 43: cairn.v1.ArtifactChunk
-	(*PutArtifactResponse)(nil),       // 44: cairn.v1.PutArtifactResponse
-	(*SubmitJobRequest)(nil),          // 45: cairn.v1.SubmitJobRequest
-	(*SubmitJobResponse)(nil),         // 46: cairn.v1.SubmitJobResponse
-	(*ListJobsRequest)(nil),           // 47: cairn.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),          // 48: cairn.v1.ListJobsResponse
-	(*JobSummary)(nil),                // 49: cairn.v1.JobSummary
-	(*GetJobRequest)(nil),             // 50: cairn.v1.GetJobRequest
-	(*GetJobResponse)(nil),            // 51: cairn.v1.GetJobResponse
-	(*SubtaskView)(nil),               // 52: cairn.v1.SubtaskView
-	(*Failure)(nil),                   // 53: cairn.v1.Failure
-	(*CancelJobRequest)(nil),          // 54: cairn.v1.CancelJobRequest
-	(*CancelJobResponse)(nil),         // 55: cairn.v1.CancelJobResponse
-	(*RestartJobRequest)(nil),         // 56: cairn.v1.RestartJobRequest
-	(*RestartJobResponse)(nil),        // 57: cairn.v1.RestartJobResponse
-	(*JobLogsRequest)(nil),            // 58: cairn.v1.JobLogsRequest
-	(*JobLogsResponse)(nil),           // 59: cairn.v1.JobLogsResponse
-	(*WorkerLog)(nil),                 // 60: cairn.v1.WorkerLog
-	(*ListCheckpointsRequest)(nil),    // 61: cairn.v1.ListCheckpointsRequest
-	(*ListCheckpointsResponse)(nil),   // 62: cairn.v1.ListCheckpointsResponse
-	(*CheckpointView)(nil),            // 63: cairn.v1.CheckpointView
-	(*GetCheckpointRequest)(nil),      // 64: cairn.v1.GetCheckpointRequest
-	(*GetCheckpointResponse)(nil),     // 65: cairn.v1.GetCheckpointResponse
-	(*TriggerCheckpointRequest)(nil),  // 66: cairn.v1.TriggerCheckpointRequest
-	(*TriggerCheckpointResponse)(nil), // 67: cairn.v1.TriggerCheckpointResponse
-	(*DeleteCheckpointRequest)(nil),   // 68: cairn.v1.DeleteCheckpointRequest
-	(*DeleteCheckpointResponse)(nil),  // 69: cairn.v1.DeleteCheckpointResponse
-	(*WatchRequest)(nil),              // 70: cairn.v1.WatchRequest
-	(*Event)(nil),                     // 71: cairn.v1.Event
+	(FailureClass)(0),                 // 1: cairn.v1.FailureClass
+	(OutcomeKind)(0),                  // 2: cairn.v1.OutcomeKind
+	(*LeaderHint)(nil),                // 3: cairn.v1.LeaderHint
+	(*IncarnationEnded)(nil),          // 4: cairn.v1.IncarnationEnded
+	(*AgentMessage)(nil),              // 5: cairn.v1.AgentMessage
+	(*Hello)(nil),                     // 6: cairn.v1.Hello
+	(*ProcessReport)(nil),             // 7: cairn.v1.ProcessReport
+	(*Heartbeat)(nil),                 // 8: cairn.v1.Heartbeat
+	(*ProcessStatus)(nil),             // 9: cairn.v1.ProcessStatus
+	(*Subtask)(nil),                   // 10: cairn.v1.Subtask
+	(*CheckpointAck)(nil),             // 11: cairn.v1.CheckpointAck
+	(*CheckpointDecline)(nil),         // 12: cairn.v1.CheckpointDecline
+	(*CommitDone)(nil),                // 13: cairn.v1.CommitDone
+	(*PlanResult)(nil),                // 14: cairn.v1.PlanResult
+	(*LogsResult)(nil),                // 15: cairn.v1.LogsResult
+	(*ProcessStats)(nil),              // 16: cairn.v1.ProcessStats
+	(*SubtaskStats)(nil),              // 17: cairn.v1.SubtaskStats
+	(*LeaderMessage)(nil),             // 18: cairn.v1.LeaderMessage
+	(*Welcome)(nil),                   // 19: cairn.v1.Welcome
+	(*Deploy)(nil),                    // 20: cairn.v1.Deploy
+	(*Placement)(nil),                 // 21: cairn.v1.Placement
+	(*Start)(nil),                     // 22: cairn.v1.Start
+	(*Peer)(nil),                      // 23: cairn.v1.Peer
+	(*Stop)(nil),                      // 24: cairn.v1.Stop
+	(*Trigger)(nil),                   // 25: cairn.v1.Trigger
+	(*Outcome)(nil),                   // 26: cairn.v1.Outcome
+	(*CommitsKnown)(nil),              // 27: cairn.v1.CommitsKnown
+	(*FinishCommits)(nil),             // 28: cairn.v1.FinishCommits
+	(*Plan)(nil),                      // 29: cairn.v1.Plan
+	(*Logs)(nil),                      // 30: cairn.v1.Logs
+	(*TaskMessage)(nil),               // 31: cairn.v1.TaskMessage
+	(*TaskHello)(nil),                 // 32: cairn.v1.TaskHello
+	(*TaskOrder)(nil),                 // 33: cairn.v1.TaskOrder
+	(*TaskWelcome)(nil),               // 34: cairn.v1.TaskWelcome
+	(*Raw)(nil),                       // 35: cairn.v1.Raw
+	(*AnnounceRequest)(nil),           // 36: cairn.v1.AnnounceRequest
+	(*AnnounceResponse)(nil),          // 37: cairn.v1.AnnounceResponse
+	(*ClusterStatusRequest)(nil),      // 38: cairn.v1.ClusterStatusRequest
+	(*ClusterStatusResponse)(nil),     // 39: cairn.v1.ClusterStatusResponse
+	(*Controller)(nil),                // 40: cairn.v1.Controller
+	(*ListWorkersRequest)(nil),        // 41: cairn.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),       // 42: cairn.v1.ListWorkersResponse
+	(*Worker)(nil),                    // 43: cairn.v1.Worker
+	(*ArtifactChunk)(nil),             // 44: cairn.v1.ArtifactChunk
+	(*PutArtifactResponse)(nil),       // 45: cairn.v1.PutArtifactResponse
+	(*SubmitJobRequest)(nil),          // 46: cairn.v1.SubmitJobRequest
+	(*SubmitJobResponse)(nil),         // 47: cairn.v1.SubmitJobResponse
+	(*ListJobsRequest)(nil),           // 48: cairn.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),          // 49: cairn.v1.ListJobsResponse
+	(*JobSummary)(nil),                // 50: cairn.v1.JobSummary
+	(*GetJobRequest)(nil),             // 51: cairn.v1.GetJobRequest
+	(*GetJobResponse)(nil),            // 52: cairn.v1.GetJobResponse
+	(*RestoreView)(nil),               // 53: cairn.v1.RestoreView
+	(*Damage)(nil),                    // 54: cairn.v1.Damage
+	(*DamagedObject)(nil),             // 55: cairn.v1.DamagedObject
+	(*PublishedSink)(nil),             // 56: cairn.v1.PublishedSink
+	(*SubtaskView)(nil),               // 57: cairn.v1.SubtaskView
+	(*Failure)(nil),                   // 58: cairn.v1.Failure
+	(*CancelJobRequest)(nil),          // 59: cairn.v1.CancelJobRequest
+	(*CancelJobResponse)(nil),         // 60: cairn.v1.CancelJobResponse
+	(*RestartJobRequest)(nil),         // 61: cairn.v1.RestartJobRequest
+	(*RestartJobResponse)(nil),        // 62: cairn.v1.RestartJobResponse
+	(*JobLogsRequest)(nil),            // 63: cairn.v1.JobLogsRequest
+	(*JobLogsResponse)(nil),           // 64: cairn.v1.JobLogsResponse
+	(*WorkerLog)(nil),                 // 65: cairn.v1.WorkerLog
+	(*ListCheckpointsRequest)(nil),    // 66: cairn.v1.ListCheckpointsRequest
+	(*ListCheckpointsResponse)(nil),   // 67: cairn.v1.ListCheckpointsResponse
+	(*CheckpointView)(nil),            // 68: cairn.v1.CheckpointView
+	(*GetCheckpointRequest)(nil),      // 69: cairn.v1.GetCheckpointRequest
+	(*GetCheckpointResponse)(nil),     // 70: cairn.v1.GetCheckpointResponse
+	(*TriggerCheckpointRequest)(nil),  // 71: cairn.v1.TriggerCheckpointRequest
+	(*TriggerCheckpointResponse)(nil), // 72: cairn.v1.TriggerCheckpointResponse
+	(*DeleteCheckpointRequest)(nil),   // 73: cairn.v1.DeleteCheckpointRequest
+	(*DeleteCheckpointResponse)(nil),  // 74: cairn.v1.DeleteCheckpointResponse
+	(*WatchRequest)(nil),              // 75: cairn.v1.WatchRequest
+	(*Event)(nil),                     // 76: cairn.v1.Event
 }
 var file_cairn_proto_depIdxs = []int32{
-	5,  // 0: cairn.v1.AgentMessage.hello:type_name -> cairn.v1.Hello
-	7,  // 1: cairn.v1.AgentMessage.heartbeat:type_name -> cairn.v1.Heartbeat
-	8,  // 2: cairn.v1.AgentMessage.status:type_name -> cairn.v1.ProcessStatus
-	10, // 3: cairn.v1.AgentMessage.ack:type_name -> cairn.v1.CheckpointAck
-	11, // 4: cairn.v1.AgentMessage.decline:type_name -> cairn.v1.CheckpointDecline
-	12, // 5: cairn.v1.AgentMessage.commit_done:type_name -> cairn.v1.CommitDone
-	13, // 6: cairn.v1.AgentMessage.plan_result:type_name -> cairn.v1.PlanResult
-	14, // 7: cairn.v1.AgentMessage.logs_result:type_name -> cairn.v1.LogsResult
-	15, // 8: cairn.v1.AgentMessage.stats:type_name -> cairn.v1.ProcessStats
-	6,  // 9: cairn.v1.Hello.processes:type_name -> cairn.v1.ProcessReport
-	8,  // 10: cairn.v1.ProcessReport.status:type_name -> cairn.v1.ProcessStatus
-	10, // 11: cairn.v1.ProcessReport.acks:type_name -> cairn.v1.CheckpointAck
-	11, // 12: cairn.v1.ProcessReport.declines:type_name -> cairn.v1.CheckpointDecline
-	12, // 13: cairn.v1.ProcessReport.commits:type_name -> cairn.v1.CommitDone
+	6,  // 0: cairn.v1.AgentMessage.hello:type_name -> cairn.v1.Hello
+	8,  // 1: cairn.v1.AgentMessage.heartbeat:type_name -> cairn.v1.Heartbeat
+	9,  // 2: cairn.v1.AgentMessage.status:type_name -> cairn.v1.ProcessStatus
+	11, // 3: cairn.v1.AgentMessage.ack:type_name -> cairn.v1.CheckpointAck
+	12, // 4: cairn.v1.AgentMessage.decline:type_name -> cairn.v1.CheckpointDecline
+	13, // 5: cairn.v1.AgentMessage.commit_done:type_name -> cairn.v1.CommitDone
+	14, // 6: cairn.v1.AgentMessage.plan_result:type_name -> cairn.v1.PlanResult
+	15, // 7: cairn.v1.AgentMessage.logs_result:type_name -> cairn.v1.LogsResult
+	16, // 8: cairn.v1.AgentMessage.stats:type_name -> cairn.v1.ProcessStats
+	7,  // 9: cairn.v1.Hello.processes:type_name -> cairn.v1.ProcessReport
+	9,  // 10: cairn.v1.ProcessReport.status:type_name -> cairn.v1.ProcessStatus
+	11, // 11: cairn.v1.ProcessReport.acks:type_name -> cairn.v1.CheckpointAck
+	12, // 12: cairn.v1.ProcessReport.declines:type_name -> cairn.v1.CheckpointDecline
+	13, // 13: cairn.v1.ProcessReport.commits:type_name -> cairn.v1.CommitDone
 	0,  // 14: cairn.v1.ProcessStatus.state:type_name -> cairn.v1.ProcessState
-	9,  // 15: cairn.v1.ProcessStatus.subtasks:type_name -> cairn.v1.Subtask
-	16, // 16: cairn.v1.ProcessStats.subtasks:type_name -> cairn.v1.SubtaskStats
-	9,  // 17: cairn.v1.SubtaskStats.subtask:type_name -> cairn.v1.Subtask
-	18, // 18: cairn.v1.LeaderMessage.welcome:type_name -> cairn.v1.Welcome
-	19, // 19: cairn.v1.LeaderMessage.deploy:type_name -> cairn.v1.Deploy
-	21, // 20: cairn.v1.LeaderMessage.start:type_name -> cairn.v1.Start
-	23, // 21: cairn.v1.LeaderMessage.stop:type_name -> cairn.v1.Stop
-	24, // 22: cairn.v1.LeaderMessage.trigger:type_name -> cairn.v1.Trigger
-	25, // 23: cairn.v1.LeaderMessage.outcome:type_name -> cairn.v1.Outcome
-	28, // 24: cairn.v1.LeaderMessage.plan:type_name -> cairn.v1.Plan
-	29, // 25: cairn.v1.LeaderMessage.logs:type_name -> cairn.v1.Logs
-	26, // 26: cairn.v1.LeaderMessage.commits_known:type_name -> cairn.v1.CommitsKnown
-	27, // 27: cairn.v1.LeaderMessage.finish_commits:type_name -> cairn.v1.FinishCommits
-	20, // 28: cairn.v1.Deploy.placements:type_name -> cairn.v1.Placement
-	9,  // 29: cairn.v1.Placement.subtask:type_name -> cairn.v1.Subtask
-	22, // 30: cairn.v1.Start.peers:type_name -> cairn.v1.Peer
-	1,  // 31: cairn.v1.Outcome.kind:type_name -> cairn.v1.OutcomeKind
-	31, // 32: cairn.v1.TaskMessage.hello:type_name -> cairn.v1.TaskHello
-	8,  // 33: cairn.v1.TaskMessage.status:type_name -> cairn.v1.ProcessStatus
-	10, // 34: cairn.v1.TaskMessage.ack:type_name -> cairn.v1.CheckpointAck
-	11, // 35: cairn.v1.TaskMessage.decline:type_name -> cairn.v1.CheckpointDecline
-	12, // 36: cairn.v1.TaskMessage.commit_done:type_name -> cairn.v1.CommitDone
-	15, // 37: cairn.v1.TaskMessage.stats:type_name -> cairn.v1.ProcessStats
-	33, // 38: cairn.v1.TaskOrder.welcome:type_name -> cairn.v1.TaskWelcome
-	19, // 39: cairn.v1.TaskOrder.deploy:type_name -> cairn.v1.Deploy
-	21, // 40: cairn.v1.TaskOrder.start:type_name -> cairn.v1.Start
-	23, // 41: cairn.v1.TaskOrder.stop:type_name -> cairn.v1.Stop
-	24, // 42: cairn.v1.TaskOrder.trigger:type_name -> cairn.v1.Trigger
-	25, // 43: cairn.v1.TaskOrder.outcome:type_name -> cairn.v1.Outcome
-	26, // 44: cairn.v1.TaskOrder.commits_known:type_name -> cairn.v1.CommitsKnown
-	27, // 45: cairn.v1.TaskOrder.finish_commits:type_name -> cairn.v1.FinishCommits
-	39, // 46: cairn.v1.ClusterStatusResponse.controllers:type_name -> cairn.v1.Controller
-	42, // 47: cairn.v1.ListWorkersResponse.workers:type_name -> cairn.v1.Worker
-	49, // 48: cairn.v1.ListJobsResponse.jobs:type_name -> cairn.v1.JobSummary
-	49, // 49: cairn.v1.GetJobResponse.summary:type_name -> cairn.v1.JobSummary
-	52, // 50: cairn.v1.GetJobResponse.subtasks:type_name -> cairn.v1.SubtaskView
-	53, // 51: cairn.v1.GetJobResponse.failures:type_name -> cairn.v1.Failure
-	15, // 52: cairn.v1.GetJobResponse.stats:type_name -> cairn.v1.ProcessStats
-	9,  // 53: cairn.v1.SubtaskView.subtask:type_name -> cairn.v1.Subtask
-	16, // 54: cairn.v1.SubtaskView.stats:type_name -> cairn.v1.SubtaskStats
-	60, // 55: cairn.v1.JobLogsResponse.logs:type_name -> cairn.v1.WorkerLog
-	63, // 56: cairn.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.v1.CheckpointView
-	63, // 57: cairn.v1.GetCheckpointResponse.checkpoint:type_name -> cairn.v1.CheckpointView
-	4,  // 58: cairn.v1.Session.Attach:input_type -> cairn.v1.AgentMessage
-	30, // 59: cairn.v1.Supervisor.Attach:input_type -> cairn.v1.TaskMessage
-	34, // 60: cairn.v1.Exchange.Channel:input_type -> cairn.v1.Raw
-	35, // 61: cairn.v1.Members.Announce:input_type -> cairn.v1.AnnounceRequest
-	37, // 62: cairn.v1.Control.ClusterStatus:input_type -> cairn.v1.ClusterStatusRequest
-	40, // 63: cairn.v1.Control.ListWorkers:input_type -> cairn.v1.ListWorkersRequest
-	43, // 64: cairn.v1.Control.PutArtifact:input_type -> cairn.v1.ArtifactChunk
-	45, // 65: cairn.v1.Control.SubmitJob:input_type -> cairn.v1.SubmitJobRequest
-	47, // 66: cairn.v1.Control.ListJobs:input_type -> cairn.v1.ListJobsRequest
-	50, // 67: cairn.v1.Control.GetJob:input_type -> cairn.v1.GetJobRequest
-	54, // 68: cairn.v1.Control.CancelJob:input_type -> cairn.v1.CancelJobRequest
-	56, // 69: cairn.v1.Control.RestartJob:input_type -> cairn.v1.RestartJobRequest
-	58, // 70: cairn.v1.Control.JobLogs:input_type -> cairn.v1.JobLogsRequest
-	61, // 71: cairn.v1.Control.ListCheckpoints:input_type -> cairn.v1.ListCheckpointsRequest
-	64, // 72: cairn.v1.Control.GetCheckpoint:input_type -> cairn.v1.GetCheckpointRequest
-	66, // 73: cairn.v1.Control.TriggerCheckpoint:input_type -> cairn.v1.TriggerCheckpointRequest
-	68, // 74: cairn.v1.Control.DeleteCheckpoint:input_type -> cairn.v1.DeleteCheckpointRequest
-	70, // 75: cairn.v1.Control.Watch:input_type -> cairn.v1.WatchRequest
-	17, // 76: cairn.v1.Session.Attach:output_type -> cairn.v1.LeaderMessage
-	32, // 77: cairn.v1.Supervisor.Attach:output_type -> cairn.v1.TaskOrder
-	34, // 78: cairn.v1.Exchange.Channel:output_type -> cairn.v1.Raw
-	36, // 79: cairn.v1.Members.Announce:output_type -> cairn.v1.AnnounceResponse
-	38, // 80: cairn.v1.Control.ClusterStatus:output_type -> cairn.v1.ClusterStatusResponse
-	41, // 81: cairn.v1.Control.ListWorkers:output_type -> cairn.v1.ListWorkersResponse
-	44, // 82: cairn.v1.Control.PutArtifact:output_type -> cairn.v1.PutArtifactResponse
-	46, // 83: cairn.v1.Control.SubmitJob:output_type -> cairn.v1.SubmitJobResponse
-	48, // 84: cairn.v1.Control.ListJobs:output_type -> cairn.v1.ListJobsResponse
-	51, // 85: cairn.v1.Control.GetJob:output_type -> cairn.v1.GetJobResponse
-	55, // 86: cairn.v1.Control.CancelJob:output_type -> cairn.v1.CancelJobResponse
-	57, // 87: cairn.v1.Control.RestartJob:output_type -> cairn.v1.RestartJobResponse
-	59, // 88: cairn.v1.Control.JobLogs:output_type -> cairn.v1.JobLogsResponse
-	62, // 89: cairn.v1.Control.ListCheckpoints:output_type -> cairn.v1.ListCheckpointsResponse
-	65, // 90: cairn.v1.Control.GetCheckpoint:output_type -> cairn.v1.GetCheckpointResponse
-	67, // 91: cairn.v1.Control.TriggerCheckpoint:output_type -> cairn.v1.TriggerCheckpointResponse
-	69, // 92: cairn.v1.Control.DeleteCheckpoint:output_type -> cairn.v1.DeleteCheckpointResponse
-	71, // 93: cairn.v1.Control.Watch:output_type -> cairn.v1.Event
-	76, // [76:94] is the sub-list for method output_type
-	58, // [58:76] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	10, // 15: cairn.v1.ProcessStatus.subtasks:type_name -> cairn.v1.Subtask
+	1,  // 16: cairn.v1.ProcessStatus.class:type_name -> cairn.v1.FailureClass
+	17, // 17: cairn.v1.ProcessStats.subtasks:type_name -> cairn.v1.SubtaskStats
+	10, // 18: cairn.v1.SubtaskStats.subtask:type_name -> cairn.v1.Subtask
+	19, // 19: cairn.v1.LeaderMessage.welcome:type_name -> cairn.v1.Welcome
+	20, // 20: cairn.v1.LeaderMessage.deploy:type_name -> cairn.v1.Deploy
+	22, // 21: cairn.v1.LeaderMessage.start:type_name -> cairn.v1.Start
+	24, // 22: cairn.v1.LeaderMessage.stop:type_name -> cairn.v1.Stop
+	25, // 23: cairn.v1.LeaderMessage.trigger:type_name -> cairn.v1.Trigger
+	26, // 24: cairn.v1.LeaderMessage.outcome:type_name -> cairn.v1.Outcome
+	29, // 25: cairn.v1.LeaderMessage.plan:type_name -> cairn.v1.Plan
+	30, // 26: cairn.v1.LeaderMessage.logs:type_name -> cairn.v1.Logs
+	27, // 27: cairn.v1.LeaderMessage.commits_known:type_name -> cairn.v1.CommitsKnown
+	28, // 28: cairn.v1.LeaderMessage.finish_commits:type_name -> cairn.v1.FinishCommits
+	21, // 29: cairn.v1.Deploy.placements:type_name -> cairn.v1.Placement
+	10, // 30: cairn.v1.Placement.subtask:type_name -> cairn.v1.Subtask
+	23, // 31: cairn.v1.Start.peers:type_name -> cairn.v1.Peer
+	2,  // 32: cairn.v1.Outcome.kind:type_name -> cairn.v1.OutcomeKind
+	32, // 33: cairn.v1.TaskMessage.hello:type_name -> cairn.v1.TaskHello
+	9,  // 34: cairn.v1.TaskMessage.status:type_name -> cairn.v1.ProcessStatus
+	11, // 35: cairn.v1.TaskMessage.ack:type_name -> cairn.v1.CheckpointAck
+	12, // 36: cairn.v1.TaskMessage.decline:type_name -> cairn.v1.CheckpointDecline
+	13, // 37: cairn.v1.TaskMessage.commit_done:type_name -> cairn.v1.CommitDone
+	16, // 38: cairn.v1.TaskMessage.stats:type_name -> cairn.v1.ProcessStats
+	34, // 39: cairn.v1.TaskOrder.welcome:type_name -> cairn.v1.TaskWelcome
+	20, // 40: cairn.v1.TaskOrder.deploy:type_name -> cairn.v1.Deploy
+	22, // 41: cairn.v1.TaskOrder.start:type_name -> cairn.v1.Start
+	24, // 42: cairn.v1.TaskOrder.stop:type_name -> cairn.v1.Stop
+	25, // 43: cairn.v1.TaskOrder.trigger:type_name -> cairn.v1.Trigger
+	26, // 44: cairn.v1.TaskOrder.outcome:type_name -> cairn.v1.Outcome
+	27, // 45: cairn.v1.TaskOrder.commits_known:type_name -> cairn.v1.CommitsKnown
+	28, // 46: cairn.v1.TaskOrder.finish_commits:type_name -> cairn.v1.FinishCommits
+	40, // 47: cairn.v1.ClusterStatusResponse.controllers:type_name -> cairn.v1.Controller
+	43, // 48: cairn.v1.ListWorkersResponse.workers:type_name -> cairn.v1.Worker
+	50, // 49: cairn.v1.ListJobsResponse.jobs:type_name -> cairn.v1.JobSummary
+	50, // 50: cairn.v1.GetJobResponse.summary:type_name -> cairn.v1.JobSummary
+	57, // 51: cairn.v1.GetJobResponse.subtasks:type_name -> cairn.v1.SubtaskView
+	58, // 52: cairn.v1.GetJobResponse.failures:type_name -> cairn.v1.Failure
+	16, // 53: cairn.v1.GetJobResponse.stats:type_name -> cairn.v1.ProcessStats
+	53, // 54: cairn.v1.GetJobResponse.restores:type_name -> cairn.v1.RestoreView
+	54, // 55: cairn.v1.GetJobResponse.damage:type_name -> cairn.v1.Damage
+	55, // 56: cairn.v1.Damage.objects:type_name -> cairn.v1.DamagedObject
+	56, // 57: cairn.v1.Damage.published:type_name -> cairn.v1.PublishedSink
+	10, // 58: cairn.v1.SubtaskView.subtask:type_name -> cairn.v1.Subtask
+	17, // 59: cairn.v1.SubtaskView.stats:type_name -> cairn.v1.SubtaskStats
+	56, // 60: cairn.v1.RestartJobResponse.again:type_name -> cairn.v1.PublishedSink
+	65, // 61: cairn.v1.JobLogsResponse.logs:type_name -> cairn.v1.WorkerLog
+	68, // 62: cairn.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.v1.CheckpointView
+	68, // 63: cairn.v1.GetCheckpointResponse.checkpoint:type_name -> cairn.v1.CheckpointView
+	5,  // 64: cairn.v1.Session.Attach:input_type -> cairn.v1.AgentMessage
+	31, // 65: cairn.v1.Supervisor.Attach:input_type -> cairn.v1.TaskMessage
+	35, // 66: cairn.v1.Exchange.Channel:input_type -> cairn.v1.Raw
+	36, // 67: cairn.v1.Members.Announce:input_type -> cairn.v1.AnnounceRequest
+	38, // 68: cairn.v1.Control.ClusterStatus:input_type -> cairn.v1.ClusterStatusRequest
+	41, // 69: cairn.v1.Control.ListWorkers:input_type -> cairn.v1.ListWorkersRequest
+	44, // 70: cairn.v1.Control.PutArtifact:input_type -> cairn.v1.ArtifactChunk
+	46, // 71: cairn.v1.Control.SubmitJob:input_type -> cairn.v1.SubmitJobRequest
+	48, // 72: cairn.v1.Control.ListJobs:input_type -> cairn.v1.ListJobsRequest
+	51, // 73: cairn.v1.Control.GetJob:input_type -> cairn.v1.GetJobRequest
+	59, // 74: cairn.v1.Control.CancelJob:input_type -> cairn.v1.CancelJobRequest
+	61, // 75: cairn.v1.Control.RestartJob:input_type -> cairn.v1.RestartJobRequest
+	63, // 76: cairn.v1.Control.JobLogs:input_type -> cairn.v1.JobLogsRequest
+	66, // 77: cairn.v1.Control.ListCheckpoints:input_type -> cairn.v1.ListCheckpointsRequest
+	69, // 78: cairn.v1.Control.GetCheckpoint:input_type -> cairn.v1.GetCheckpointRequest
+	71, // 79: cairn.v1.Control.TriggerCheckpoint:input_type -> cairn.v1.TriggerCheckpointRequest
+	73, // 80: cairn.v1.Control.DeleteCheckpoint:input_type -> cairn.v1.DeleteCheckpointRequest
+	75, // 81: cairn.v1.Control.Watch:input_type -> cairn.v1.WatchRequest
+	18, // 82: cairn.v1.Session.Attach:output_type -> cairn.v1.LeaderMessage
+	33, // 83: cairn.v1.Supervisor.Attach:output_type -> cairn.v1.TaskOrder
+	35, // 84: cairn.v1.Exchange.Channel:output_type -> cairn.v1.Raw
+	37, // 85: cairn.v1.Members.Announce:output_type -> cairn.v1.AnnounceResponse
+	39, // 86: cairn.v1.Control.ClusterStatus:output_type -> cairn.v1.ClusterStatusResponse
+	42, // 87: cairn.v1.Control.ListWorkers:output_type -> cairn.v1.ListWorkersResponse
+	45, // 88: cairn.v1.Control.PutArtifact:output_type -> cairn.v1.PutArtifactResponse
+	47, // 89: cairn.v1.Control.SubmitJob:output_type -> cairn.v1.SubmitJobResponse
+	49, // 90: cairn.v1.Control.ListJobs:output_type -> cairn.v1.ListJobsResponse
+	52, // 91: cairn.v1.Control.GetJob:output_type -> cairn.v1.GetJobResponse
+	60, // 92: cairn.v1.Control.CancelJob:output_type -> cairn.v1.CancelJobResponse
+	62, // 93: cairn.v1.Control.RestartJob:output_type -> cairn.v1.RestartJobResponse
+	64, // 94: cairn.v1.Control.JobLogs:output_type -> cairn.v1.JobLogsResponse
+	67, // 95: cairn.v1.Control.ListCheckpoints:output_type -> cairn.v1.ListCheckpointsResponse
+	70, // 96: cairn.v1.Control.GetCheckpoint:output_type -> cairn.v1.GetCheckpointResponse
+	72, // 97: cairn.v1.Control.TriggerCheckpoint:output_type -> cairn.v1.TriggerCheckpointResponse
+	74, // 98: cairn.v1.Control.DeleteCheckpoint:output_type -> cairn.v1.DeleteCheckpointResponse
+	76, // 99: cairn.v1.Control.Watch:output_type -> cairn.v1.Event
+	82, // [82:100] is the sub-list for method output_type
+	64, // [64:82] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_cairn_proto_init() }
@@ -6239,8 +6855,8 @@ func file_cairn_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cairn_proto_rawDesc), len(file_cairn_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   70,
+			NumEnums:      3,
+			NumMessages:   74,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

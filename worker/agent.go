@@ -124,6 +124,7 @@ func (a *agent) obeyJob(ctx context.Context, id dataflow.JobID, m *wire.LeaderMe
 		if stop := m.GetStop(); stop != nil {
 			a.rememberLocked(id, dataflow.Attempt(stop.Attempt))
 			a.reports.stopped(id, dataflow.Attempt(stop.Attempt))
+			a.forgetState(id, stop)
 		}
 		if m.GetDeploy() == nil && m.GetFinishCommits() == nil {
 			return nil
@@ -173,10 +174,12 @@ func (a *agent) pruneLogsLocked() {
 	}
 }
 
-func (a *agent) taskWelcome() *wire.TaskWelcome {
+// taskWelcome is what a process of the job is told first.
+func (a *agent) taskWelcome(job dataflow.JobID) *wire.TaskWelcome {
 	w := &wire.TaskWelcome{
 		Cluster: a.dir.cluster(), ObjectStore: a.artifacts.store(),
 		Worker: a.cfg.ID, Incarnation: string(a.incarnation), Host: a.cfg.Host,
+		StateDir: a.dir.stateDir(job),
 	}
 	if a.cfg.Trace {
 		w.TraceFile = a.dir.file("trace.jsonl")

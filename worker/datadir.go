@@ -28,7 +28,9 @@ var (
 //	listening.json  where this run listens
 //	sockets         the directory in /tmp for this run's sockets
 //	artifacts/      job executables under their SHA-256
-//	jobs/<job>/     log.0 and log.1: the output of the job's processes here
+//	jobs/<job>/     log.0 and log.1: the output of the job's processes here;
+//	                work: their working directory while one runs;
+//	                state: local copies of the job's objects, and its spool
 //	trace.jsonl     trace events, if asked for
 //
 // Nothing in it is needed to go on after a crash: all of it but worker.json

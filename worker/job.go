@@ -194,6 +194,7 @@ func (j *job) stop(ctx context.Context, s *wire.Stop) {
 	j.finishing = false
 	j.agent.reports.stopped(j.id, last)
 	j.agent.reports.forget(j.id)
+	j.agent.forgetState(j.id, s)
 }
 
 // ensureChild makes sure that a process of this program runs. If it can not,
@@ -235,7 +236,7 @@ func (j *job) startChild(ctx context.Context, p program) (err error) {
 	}
 	c, err := startChild(childConfig{
 		job: j.id, path: path, program: p, dir: work, socket: j.agent.nextSocket(),
-		welcome: j.agent.taskWelcome(), log: j.output, spawner: j.agent.spawner,
+		welcome: j.agent.taskWelcome(j.id), log: j.output, spawner: j.agent.spawner,
 		heard: func(m *wire.TaskMessage) { j.agent.reports.heard(j.id, m) },
 	})
 	if err != nil {

@@ -54,12 +54,22 @@ var (
 	putsDesc     = prometheus.NewDesc("cairn_job_puts", "Objects put, since the process started.", jobLabels, nil)
 	stateDesc    = prometheus.NewDesc("cairn_job_state_bytes", "Live state of the subtasks here.", jobLabels, nil)
 	memoryDesc   = prometheus.NewDesc("cairn_job_memory_bytes", "Memory of the job's process.", jobLabels, nil)
+	lagDesc      = prometheus.NewDesc("cairn_job_durability_lag_bytes", "Changes of the job's state here that the object store does not have.", jobLabels, nil)
+	lagAgeDesc   = prometheus.NewDesc("cairn_job_durability_lag_seconds", "Age of the oldest change that the object store does not have.", jobLabels, nil)
+	spooledDesc  = prometheus.NewDesc("cairn_job_spooled_bytes", "Changes that are on local disk only.", jobLabels, nil)
+	objectsDesc  = prometheus.NewDesc("cairn_job_objects", "Objects that the newest state handles of the job's process name.", jobLabels, nil)
+	imagesDesc   = prometheus.NewDesc("cairn_job_images", "Base images written, since the attempt started.", jobLabels, nil)
+	failedDesc   = prometheus.NewDesc("cairn_job_failed_puts", "PUTs of the changelog that failed, since the attempt started.", jobLabels, nil)
+	restoreDesc  = prometheus.NewDesc("cairn_job_restored_bytes", "Bytes that the attempt was restored from, by where they came from.", []string{"job", "from"}, nil)
 	unsettled    = prometheus.NewDesc("cairn_job_unconfirmed_acks", "Acknowledgements whose outcome is not known.", jobLabels, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c jobCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{termDesc, slotsDesc, recordsDesc, uploadedDesc, putsDesc, stateDesc, memoryDesc, unsettled} {
+	for _, d := range []*prometheus.Desc{
+		termDesc, slotsDesc, recordsDesc, uploadedDesc, putsDesc, stateDesc, memoryDesc, unsettled,
+		lagDesc, lagAgeDesc, spooledDesc, objectsDesc, imagesDesc, failedDesc, restoreDesc,
+	} {
 		ch <- d
 	}
 }
@@ -94,6 +104,14 @@ func (c jobCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(uploadedDesc, float64(p.stats.UploadedBytes), job)
 		gauge(putsDesc, float64(p.stats.Puts), job)
 		gauge(memoryDesc, float64(p.stats.MemoryBytes), job)
+		gauge(lagDesc, float64(p.stats.LagBytes), job)
+		gauge(lagAgeDesc, float64(p.stats.LagMs)/1e3, job)
+		gauge(spooledDesc, float64(p.stats.SpooledBytes), job)
+		gauge(objectsDesc, float64(p.stats.Objects), job)
+		gauge(imagesDesc, float64(p.stats.Images), job)
+		gauge(failedDesc, float64(p.stats.FailedPuts), job)
+		gauge(restoreDesc, float64(p.stats.RestoredLocalBytes), job, "local")
+		gauge(restoreDesc, float64(p.stats.RestoredRemoteBytes), job, "store")
 	}
 }
 

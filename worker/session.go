@@ -129,6 +129,7 @@ func (a *agent) hello(processes []*wire.ProcessReport) *wire.Hello {
 		Worker: a.cfg.ID, Incarnation: string(a.incarnation), Cluster: a.dir.cluster(),
 		Slots: int32(a.cfg.Slots), Platform: runtime.GOOS + "/" + runtime.GOARCH, Host: a.cfg.Host,
 		Version: a.cfg.Build, HighestTerm: uint64(a.terms.highest()), MetricsAddress: a.metered, Processes: processes,
+		KeptJobs: a.keptJobs(),
 	}
 }
 
@@ -145,6 +146,7 @@ func (a *agent) welcomed(m *wire.LeaderMessage) error {
 		return err
 	}
 	a.artifacts.setStore(w.ObjectStore)
+	a.removeEnded(w.EndedJobs)
 	return nil
 }
 

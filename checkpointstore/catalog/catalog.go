@@ -212,6 +212,22 @@ func (c *Catalog) Delete(id dataflow.CheckpointID, keepNewest bool) (*Catalog, C
 	return n, ch.sorted(), nil
 }
 
+// Rewind drops every record that is newer than id, at an operator's wish: owed or
+// held, they will never be restored. It fails with ErrUnknown.
+func (c *Catalog) Rewind(id dataflow.CheckpointID) (*Catalog, Change, error) {
+	i, found := c.find(id)
+	if !found {
+		return c, Change{}, fmt.Errorf("rewind to checkpoint %d: %w", id, ErrUnknown)
+	}
+	n := c.begin()
+	n.records = slices.Clone(c.records)
+	var ch Change
+	for len(n.records)-1 > i {
+		n.drop(len(n.records)-1, &ch)
+	}
+	return n, ch.sorted(), nil
+}
+
 // Forget takes marked objects off the list, because they are gone from the
 // store. What is not marked is left alone.
 func (c *Catalog) Forget(g Garbage) (*Catalog, error) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/snapshot"
 )
 
 // Newest is the newest completed checkpoint, from which a new attempt restores;
@@ -47,6 +48,26 @@ func (c *Catalog) Garbage() Garbage {
 // Refers tells whether any record refers to the object of this writer and number.
 func (c *Catalog) Refers(prefix string, number uint64) bool {
 	return c.index[prefix].spans.overlaps(number, number)
+}
+
+// RefersKey tells whether any record refers to the object with this key: a state
+// object by its writer's prefix and number, or a metadata object.
+func (c *Catalog) RefersKey(key string) bool {
+	if prefix, number, ok := snapshot.ObjectNumber(key); ok {
+		return c.Refers(prefix, number)
+	}
+	return slices.ContainsFunc(c.records, func(r *Record) bool { return r.Metadata.Key == key })
+}
+
+// Needs tells whether a restore of the record reads the object with this key.
+func (r *Record) Needs(key string) bool {
+	if r.Metadata.Key == key {
+		return true
+	}
+	prefix, number, ok := snapshot.ObjectNumber(key)
+	return ok && slices.ContainsFunc(r.Objects, func(run snapshot.Run) bool {
+		return run.Prefix == prefix && run.Lo <= number && number <= run.Hi
+	})
 }
 
 func (c *Catalog) find(id dataflow.CheckpointID) (int, bool) {

@@ -24,6 +24,7 @@ var rewrite = flag.Bool("rewrite", false, "rewrite the expected output in testda
 // TestScripts runs the program as a person does, each script against a fake
 // cluster of its own. See testdata/script/README.md for the scripts' commands.
 func TestScripts(t *testing.T) {
+	template := writeBucket(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *rewrite,
@@ -39,6 +40,9 @@ func TestScripts(t *testing.T) {
 				set(ts, func(f *fakeCluster) { f.canned.jobs = &wire.ListJobsResponse{} })
 			},
 			"called": called,
+			"bucket": copyBucket(template),
+			"damage": damage,
+			"lose":   lose,
 		},
 	})
 }

@@ -75,7 +75,7 @@ func (t *transition) attemptRunning(j *Job, c *AttemptRunning) any {
 	if j.Status != Deploying {
 		return t.Jobs[j.ID]
 	}
-	j.RunningSince = t.Now
+	j.RunningSince, j.Damaged = t.Now, nil // whatever was damaged, this restore did not need it, or it is whole again
 	t.emit(Event{Type: EventAttemptRunning, Job: j.ID, Attempt: c.Attempt})
 	t.setStatus(j, Running)
 	return t.put(j)
@@ -137,7 +137,7 @@ func (t *transition) finishJob(j *Job, c *FinishJob) any {
 
 // cancelJob leaves a job alone that is ending in another way.
 func (t *transition) cancelJob(j *Job) any {
-	if !j.Status.Active() {
+	if !j.Status.Active() && j.Status != Suspended {
 		return t.Jobs[j.ID]
 	}
 	t.endAttempt(j, "the job was cancelled")

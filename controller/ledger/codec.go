@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"github.com/cairnstream/cairn/dataflow"
 )
 
 // ErrUnknownCommand stops a node: the command is of a type or version that this
@@ -33,6 +35,8 @@ const (
 	kindCancelJob
 	kindDeleteCheckpoint
 	kindForgetGarbage
+	kindSuspendJob
+	kindResumeJob
 )
 
 // prefixLen is the length of what stands before a command's CBOR: two bytes kind,
@@ -66,6 +70,21 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// VersionOf is the version in which a command is written: the oldest that can say
+// it, so that members of an older build can be led as long as nothing new is
+// asked of them (I8).
+func VersionOf(c Command) int {
+	switch c := c.(type) {
+	case *SuspendJob, *ResumeJob:
+		return 2
+	case *SubmitJob:
+		if c.Options.State != (dataflow.StateOptions{}) {
+			return 2
+		}
+	}
+	return 1
+}
+
 // Encode returns a command as it stands in the log.
 func Encode(c Command) []byte {
 	body, err := encMode.Marshal(c)
@@ -74,7 +93,7 @@ func Encode(c Command) []byte {
 	}
 	out := make([]byte, prefixLen, prefixLen+len(body))
 	binary.BigEndian.PutUint16(out, uint16(kindOf(c)))
-	out[2] = Version
+	out[2] = byte(VersionOf(c))
 	return append(out, body...)
 }
 
@@ -86,7 +105,7 @@ func Decode(data []byte) (Command, error) {
 	}
 	k, version := kind(binary.BigEndian.Uint16(data)), data[2]
 	c := newCommand(k)
-	if c == nil || version != Version {
+	if c == nil || version < 1 || version > Version {
 		return nil, fmt.Errorf("%w: kind %d version %d", ErrUnknownCommand, k, version)
 	}
 	if err := decMode.Unmarshal(data[prefixLen:], c); err != nil {
@@ -120,6 +139,8 @@ var prototypes = [...]func() Command{
 	kindCancelJob:          func() Command { return new(CancelJob) },
 	kindDeleteCheckpoint:   func() Command { return new(DeleteCheckpoint) },
 	kindForgetGarbage:      func() Command { return new(ForgetGarbage) },
+	kindSuspendJob:         func() Command { return new(SuspendJob) },
+	kindResumeJob:          func() Command { return new(ResumeJob) },
 }
 
 func (c *LeaderEstablished) header() *Header  { return &c.Header }
@@ -138,6 +159,8 @@ func (c *FinishJob) header() *Header          { return &c.Header }
 func (c *CancelJob) header() *Header          { return &c.Header }
 func (c *DeleteCheckpoint) header() *Header   { return &c.Header }
 func (c *ForgetGarbage) header() *Header      { return &c.Header }
+func (c *SuspendJob) header() *Header         { return &c.Header }
+func (c *ResumeJob) header() *Header          { return &c.Header }
 
 func kindOf(c Command) kind {
 	switch c.(type) {
@@ -173,6 +196,10 @@ func kindOf(c Command) kind {
 		return kindDeleteCheckpoint
 	case *ForgetGarbage:
 		return kindForgetGarbage
+	case *SuspendJob:
+		return kindSuspendJob
+	case *ResumeJob:
+		return kindResumeJob
 	}
 	panic(fmt.Sprintf("ledger: %T is no command", c)) // header is unexported: only those above
 }

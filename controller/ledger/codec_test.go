@@ -168,10 +168,32 @@ func TestCommandsAreStable(t *testing.T) {
 	}
 }
 
+// TestOldCommandsAreReadAndWrittenAlike: what version 1 could say is still said in
+// its bytes, so that members of its build can be led.
+func TestOldCommandsAreReadAndWrittenAlike(t *testing.T) {
+	lines, err := os.ReadFile("testdata/commands-v1.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(lines)) {
+		name, digits, _ := strings.Cut(strings.TrimSpace(line), " ")
+		data, err := hex.DecodeString(digits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := Decode(data)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if again := Encode(c); !bytes.Equal(again, data) {
+			t.Errorf("%s: got %x, want %x", name, again, data)
+		}
+	}
+}
+
 func TestWhatIsNotKnownStopsTheNode(t *testing.T) {
 	good := Encode(&CancelJob{Header: Header{Term: 1}, Job: "j"})
 	version, kindTooHigh, kindZero := bytes.Clone(good), bytes.Clone(good), bytes.Clone(good)
-	version[2]++
+	version[2] = Version + 1
 	kindTooHigh[0] = 0xff
 	kindZero[1] = 0
 	for name, data := range map[string][]byte{

@@ -6,8 +6,9 @@ import (
 	"github.com/cairnstream/cairn/snapshot"
 )
 
-// Version is the newest command version that this build applies.
-const Version = 1
+// Version is the newest command version that this build applies. Version 2 brought
+// SuspendJob, ResumeJob and the options of state.
+const Version = 2
 
 // Header is what every command carries.
 type Header struct {
@@ -179,6 +180,27 @@ type (
 	CancelJob struct {
 		Header Header         `cbor:"1,keyasint"`
 		Job    dataflow.JobID `cbor:"2,keyasint"`
+	}
+	// SuspendJob ends the current attempt because an object that its restore point
+	// needs is missing or damaged: the job is suspended until an operator decides.
+	// Idempotent by attempt. Result: *Job. Refused: ErrStaleAttempt, ErrJobEnded.
+	SuspendJob struct {
+		Header  Header           `cbor:"1,keyasint"`
+		Job     dataflow.JobID   `cbor:"2,keyasint"`
+		Attempt dataflow.Attempt `cbor:"3,keyasint"`
+		Object  string           `cbor:"4,keyasint"` // its key
+		Reason  string           `cbor:"5,keyasint"`
+	}
+	// ResumeJob is an operator's decision about a suspended job: it starts again
+	// from checkpoint ID, and the newer ones are dropped, owed or not: what their
+	// sinks have published comes once more. ID 0 tries again from the newest,
+	// as if nothing were damaged. Result: *Resumed. Refused: a job that is not
+	// suspended (ErrNotSuspended), an unknown checkpoint (ErrNoCheckpoint), one that
+	// needs an object which is known to be damaged (ErrDamaged).
+	ResumeJob struct {
+		Header Header                `cbor:"1,keyasint"`
+		Job    dataflow.JobID        `cbor:"2,keyasint"`
+		ID     dataflow.CheckpointID `cbor:"3,keyasint,omitempty"`
 	}
 	// DeleteCheckpoint drops a checkpoint from the catalog. Refused: the
 	// newest of a job that is not terminal, one that is held or owed

@@ -94,11 +94,21 @@ func (w *world) sensible(t *rapid.T, j *Job) Command {
 		return &BeginCheckpoint{Job: j.ID, Attempt: j.attempt(), Trigger: trigger}
 	case j.Status == Running:
 		return w.completion(t, j.ID, j.attempt(), j.Pending[len(j.Pending)-1].ID)
+	case j.Status == Suspended:
+		return w.resume(t, j)
 	case j.Catalog.Owed() != nil:
 		return &ConfirmCommits{Job: j.ID, ID: j.Catalog.Owed().ID}
 	}
 	g := j.Catalog.Garbage()
 	return &ForgetGarbage{Job: j.ID, Runs: g.Runs, Single: g.Single}
+}
+
+// resume goes on from the newest whole checkpoint, or tries the newest again.
+func (w *world) resume(t *rapid.T, j *Job) Command {
+	if r := j.NewestWhole(); r != nil && rapid.Bool().Draw(t, "older") {
+		return &ResumeJob{Job: j.ID, ID: r.ID}
+	}
+	return &ResumeJob{Job: j.ID}
 }
 
 func (w *world) completion(t *rapid.T, id dataflow.JobID, a dataflow.Attempt, cp dataflow.CheckpointID) Command {
@@ -142,6 +152,11 @@ func (w *world) anything(t *rapid.T, j *Job) Command {
 		return &ConfirmCommits{Job: id, ID: cp}
 	case kindFinishJob:
 		return &FinishJob{Job: id, Attempt: attempt}
+	case kindSuspendJob:
+		object := rapid.SampledFrom([]string{"p/000000000007.0", "q/000000000011.0", "m"}).Draw(t, "object")
+		return &SuspendJob{Job: id, Attempt: attempt, Object: object, Reason: "damaged"}
+	case kindResumeJob:
+		return &ResumeJob{Job: id, ID: cp}
 	case kindCancelJob:
 		if rarely {
 			return &CancelJob{Job: id}
@@ -224,17 +239,18 @@ func checkChange(t *rapid.T, was, is *Job) {
 	if way := ends[was.Status]; way != "" && is.Status != was.Status && is.Status != way {
 		t.Fatalf("job %s was %s and is %s", is.ID, was.Status, is.Status)
 	}
-	if !was.Status.Active() && is.Status.Active() {
+	resumed := was.Status == Suspended && is.Status == Restarting // an operator's decision
+	if !was.Status.Active() && is.Status.Active() && !resumed {
 		t.Fatalf("job %s runs again: %s, then %s", is.ID, was.Status, is.Status)
 	}
 	if is.attempt() < was.attempt() || is.NextCheckpoint < was.NextCheckpoint || is.Committed < was.Committed {
 		t.Fatalf("job %s went backwards", is.ID)
 	}
-	if w, i := was.Catalog.Newest(), is.Catalog.Newest(); w != nil && !was.Status.Terminal() && (i == nil || i.ID < w.ID) {
+	if w, i := was.Catalog.Newest(), is.Catalog.Newest(); w != nil && !was.Status.Terminal() && !resumed && (i == nil || i.ID < w.ID) {
 		t.Fatalf("job %s lost its newest checkpoint %d", is.ID, w.ID)
 	}
 	for _, r := range was.Catalog.Records() {
-		if r.Owed && is.Catalog.Record(r.ID) == nil && is.Committed < r.ID {
+		if r.Owed && is.Catalog.Record(r.ID) == nil && is.Committed < r.ID && !resumed {
 			t.Fatalf("checkpoint %d of job %s was dropped with owed commits", r.ID, is.ID)
 		}
 	}

@@ -25,7 +25,7 @@ func refuse(class error, format string, args ...any) error {
 var refusals = []error{
 	nil, ErrStaleTerm, ErrStaleAttempt, ErrEndedIncarnation, ErrNoJob, ErrJobExists,
 	ErrJobEnded, ErrNotRunning, ErrNotPending, ErrNoCheckpoint, ErrCheckpointNeeded,
-	ErrMarkedObject, ErrTooManyPending, ErrInvalid,
+	ErrMarkedObject, ErrTooManyPending, ErrInvalid, ErrNotSuspended, ErrDamaged,
 }
 
 // remembered is the first result of a keyed command.
@@ -37,6 +37,7 @@ type remembered struct {
 	Execution  *Execution            `cbor:"5,keyasint,omitempty"`
 	Checkpoint dataflow.CheckpointID `cbor:"6,keyasint,omitempty"`
 	Completed  *Completed            `cbor:"7,keyasint,omitempty"`
+	Resumed    *Resumed              `cbor:"8,keyasint,omitempty"`
 }
 
 func (r remembered) name() string { return r.Key }
@@ -52,6 +53,8 @@ func remember(key string, result any) remembered {
 		r.Checkpoint = v
 	case *Completed:
 		r.Completed = v
+	case *Resumed:
+		r.Resumed = v
 	case error:
 		var why *refusal
 		if errors.As(v, &why) {
@@ -74,6 +77,8 @@ func (r remembered) result(s *State) any {
 		return r.Checkpoint
 	case r.Completed != nil:
 		return r.Completed
+	case r.Resumed != nil:
+		return r.Resumed
 	}
 	return nil
 }

@@ -21,6 +21,8 @@ var (
 	ErrCheckpointNeeded = errors.New("checkpoint is still needed")
 	ErrMarkedObject     = errors.New("object is marked for deletion")
 	ErrTooManyPending   = errors.New("too many checkpoints in flight")
+	ErrNotSuspended     = errors.New("job is not suspended")
+	ErrDamaged          = errors.New("checkpoint needs a damaged object")
 	// ErrInvalid is the refusal of a command whose content can not be meant:
 	// an empty placement, a malformed run, a key that is too long.
 	ErrInvalid = errors.New("invalid command")
@@ -29,9 +31,14 @@ var (
 // Status is where a job is in its life.
 //
 //	created -> running <-> restarting
-//	   any of these -> finishing -> finished
+//	   any of these -> suspended -> restarting
+//	                -> finishing -> finished
 //	                -> cancelling -> cancelled
 //	                -> failing    -> failed
+//
+// A job whose newest checkpoint can't be restored, because an object is missing or
+// damaged, is suspended: every attempt from there would fail alike, and an older
+// checkpoint repeats output, which only an operator may decide (ResumeJob).
 //
 // Finishing, cancelling and failing last as long as completed checkpoints have
 // sink commits that are not confirmed (I5); without any, a job passes straight
@@ -45,6 +52,7 @@ const (
 	Deploying  Status = "deploying"  // an attempt is placed, not all subtasks run
 	Running    Status = "running"    // all subtasks of the current attempt run
 	Restarting Status = "restarting" // the last attempt failed
+	Suspended  Status = "suspended"  // its newest checkpoint can't be restored; waits for an operator
 	Finishing  Status = "finishing"  // done; sink commits are owed
 	Cancelling Status = "cancelling" // cancelled; sink commits are owed
 	Failing    Status = "failing"    // given up; sink commits are owed
@@ -60,6 +68,9 @@ func (s Status) Terminal() bool { return s == Finished || s == Cancelled || s ==
 func (s Status) Active() bool {
 	return s == Created || s == Deploying || s == Running || s == Restarting
 }
+
+// Ending tells whether the job is on its way out, or has ended.
+func (s Status) Ending() bool { return !s.Active() && s != Suspended }
 
 // Worker is an agent as Raft knows it.
 type Worker struct {
@@ -130,6 +141,8 @@ type FailureRecord struct {
 const (
 	historyMax  = 1000     // checkpoints, oldest dropped first
 	failuresMax = 16       // as Flink's exception history
+	damagedMax  = 16       // damaged objects, oldest forgotten first; a person looks at one
+	keyBytesMax = 512      // bytes of an object's key, as objectstore has it
 	stackMax    = 16 << 10 // bytes of a failure's stack
 	reasonMax   = 4 << 10  // bytes of a reason: a screenful
 	pendingMax  = 16       // checkpoints in flight; leaders begin one at a time
@@ -172,6 +185,27 @@ type Job struct {
 	Catalog        *catalog.Catalog      `cbor:"25,keyasint"`
 
 	Parallelism int `cbor:"26,keyasint,omitempty"` // asked for at submit, see SubmitJob
+	// Damaged are keys of objects that restores have found missing or damaged,
+	// in that order, until one succeeds or an operator has it tried again.
+	Damaged []string `cbor:"27,keyasint,omitempty"`
+}
+
+// Resumed is ResumeJob's result.
+type Resumed struct {
+	From    dataflow.CheckpointID   `cbor:"1,keyasint"`           // 0: from the beginning
+	Dropped []dataflow.CheckpointID `cbor:"2,keyasint,omitempty"` // oldest first
+}
+
+// EndedAttempts is the newest attempt that has ended, and with it all before:
+// nothing that their processes still say or write changes anything.
+func (j *Job) EndedAttempts() dataflow.Attempt {
+	if j.Execution == nil {
+		return 0
+	}
+	if j.Execution.Ended {
+		return j.Execution.Attempt
+	}
+	return j.Execution.Attempt - 1
 }
 
 // Completed is CompleteCheckpoint's result.

@@ -88,6 +88,10 @@ func (t *transition) applyToJob(c Command) any {
 		return t.deleteCheckpoint(j, c)
 	case *ForgetGarbage:
 		return t.forgetGarbage(j, c)
+	case *SuspendJob:
+		return t.suspendJob(j, c)
+	case *ResumeJob:
+		return t.resumeJob(j, c)
 	}
 	panic(fmt.Sprintf("ledger: %T is not applied", c)) // Decode made it: it is one of the kinds
 }
@@ -115,6 +119,10 @@ func jobOf(c Command) dataflow.JobID {
 	case *DeleteCheckpoint:
 		return c.Job
 	case *ForgetGarbage:
+		return c.Job
+	case *SuspendJob:
+		return c.Job
+	case *ResumeJob:
 		return c.Job
 	}
 	return ""

@@ -96,15 +96,15 @@ type events struct {
 func (e events) Acknowledge(id dataflow.CheckpointID, s *snapshot.Process) {
 	e.to <- event{process: e.process, id: id, part: s}
 }
-func (e events) Decline(id dataflow.CheckpointID, reason string) {
-	e.to <- event{process: e.process, id: id, reason: reason}
+func (e events) Decline(id dataflow.CheckpointID, reason error) {
+	e.to <- event{process: e.process, id: id, reason: reason.Error()}
 }
 func (e events) EndOfData() { e.to <- event{process: e.process, ended: true} }
 func (e events) Committed(id dataflow.CheckpointID) {
 	e.to <- event{process: e.process, id: id, committed: true}
 }
-func (e events) Restoring(int64, int64)  {}
-func (e events) Trace(engine.TraceEvent) {}
+func (e events) Restoring(engine.RestoreProgress) {}
+func (e events) Trace(engine.TraceEvent)          {}
 
 // eventsMax is more than a test makes in one attempt.
 const eventsMax = 1 << 16

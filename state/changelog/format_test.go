@@ -76,7 +76,7 @@ func TestBadEntriesAreCorruptNotAPanic(t *testing.T) {
 			bad[i-ref.Offset] ^= 0xff
 			f, err := decodeSegment(bad) // as if its sum were right
 			if err == nil {
-				err = (&restorer{into: table{}}).load(k.Segments[0], f)
+				_, err = newTarget(Target{GroupHi: groups - 1, Into: table{}}).load(k.Segments[0], f)
 			}
 			if err != nil && !errors.Is(err, state.ErrCorrupt) && !errors.Is(err, objectstore.ErrCorrupt) &&
 				!strings.Contains(err.Error(), "unknown") {
@@ -89,10 +89,14 @@ func TestBadEntriesAreCorruptNotAPanic(t *testing.T) {
 func FuzzDecodeSegment(f *testing.F) {
 	seg := &segment{Segment: snapshot.Segment{From: 3, To: 4}}
 	e := state.AppendEntry(nil, state.Entry{Key: []byte("k"), Value: bytes.Repeat([]byte("v"), 50)})
-	f.Add(appendSegment(nil, &part{defs: []definition{{0, "s", "value", "bytes"}}, blocks: []block{{e, 1}}, segment: seg}))
+	for c := range compressZstd + 1 {
+		enc := newEncoder(100)
+		enc.segment(&part{defs: []definition{{0, "s", "value", "bytes"}}, blocks: []block{{e, 1}}, segment: seg}, c)
+		f.Add(enc.out[len(magic):])
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if fr, err := decodeSegment(b); err == nil {
-			err := (&restorer{into: table{}}).load(snapshot.Segment{To: 10, GroupHi: 5}, fr)
+			_, err := newTarget(Target{GroupHi: 5, Into: table{}}).load(snapshot.Segment{To: 10, GroupHi: 5}, fr)
 			if err != nil && !errors.Is(err, objectstore.ErrCorrupt) && !strings.Contains(err.Error(), "unknown") {
 				t.Errorf("error %v", err)
 			}

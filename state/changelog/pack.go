@@ -2,8 +2,6 @@ package changelog
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -11,49 +9,74 @@ import (
 	"github.com/cairnstream/cairn/snapshot"
 )
 
-// pack is an object that is not durable yet. Its number, and with it its name,
-// belongs to its content: a retry sends the same bytes.
+// pack is an object that is not durable yet.
+//
+// Its bytes are fixed once it is encoded, and number and content belong together: a
+// retry of a try sends the same bytes, and another try has another number.
 type pack struct {
-	number uint64
-	key    string
-	object *object
+	object *object // its number is that of the try that made it durable
 	parts  []part
-	raw    int    // bytes of entries in it
-	image  bool   // parts of an image; the checkpoint does not wait for it
-	data   []byte // the object, once encoded; only upload touches it
+	raw    int       // bytes of entries in it
+	oldest time.Time // when its first change came
+	image  *imaging  // whose part it is, or nil: the checkpoint waits for it
 
-	uploading bool
+	// data is the object once it is encoded, unless it waits on disk only. Who has
+	// set preparing may write it.
+	data  []byte
+	sum   snapshot.Sum // of data
+	local bool         // it is on the local disk, under the first try's name
+
+	preparing bool  // it is being encoded, written to local disk, or read back
+	slot      bool  // it counts as an upload under way
+	memory    int64 // what it takes of u.memory, or of u.imageBytes
+	tries     []*try
+	running   int       // tries under way
+	sent      time.Time // when the first of these began
 	durable   bool
+	dropped   bool // nobody wants it any more
 	failures  int
-	err       error     // of the last failure
 	retryAt   time.Time // not before
+}
+
+// try is a number under which a pack is uploaded.
+type try struct {
+	number  uint64
+	running bool
 }
 
 // part is one log's segment in a pack.
 type part struct {
+	owner   *Log
 	log     string
-	lo, hi  int // the log's key groups
+	content content
 	defs    []definition
 	blocks  []block
+	raw     int
 	segment *segment
 }
 
-// newPackLocked takes the next object number.
-func (u *Uploader) newPackLocked() *pack {
-	u.lastObject++
-	o := &object{number: u.lastObject}
-	return &pack{number: o.number, key: objectKey(u.cfg.Prefix, o.number), object: o}
-}
+// newPack makes an empty pack. It takes its number when it is encoded.
+func newPack() *pack { return &pack{object: &object{}} }
+
+func (p *pack) busy() bool { return p.preparing || p.running > 0 }
 
 // addLocked adds blocks of a log to the pack as a segment.
-func (p *pack) addLocked(l *Log, s snapshot.Segment, blocks []block) *segment {
-	seg := &segment{Segment: s, pack: p}
-	p.parts = append(p.parts, part{l.name, s.GroupLo, s.GroupHi, slices.Clone(l.defs), blocks, seg})
-	for _, b := range blocks {
-		p.raw += len(b.data)
-	}
+func (p *pack) addLocked(l *Log, s snapshot.Segment, c content, defs []definition, blocks []block) *segment {
+	seg := &segment{Segment: s, object: p.object, pack: p}
+	p.parts = append(p.parts, part{owner: l, log: l.name, content: c, defs: defs, segment: seg})
+	p.extendLocked(blocks)
 	p.object.refs++
 	return seg
+}
+
+// extendLocked adds blocks to the pack's last segment.
+func (p *pack) extendLocked(blocks []block) {
+	last := &p.parts[len(p.parts)-1]
+	last.blocks = append(last.blocks, blocks...)
+	for _, b := range blocks {
+		last.raw += len(b.data)
+		p.raw += len(b.data)
+	}
 }
 
 // packLocked moves all pending changes into packs. Logs go in the order of
@@ -70,7 +93,8 @@ func (u *Uploader) packLocked() {
 	for _, l := range logs {
 		for len(l.pending) > 0 {
 			if p == nil || p.raw >= objectBytes {
-				p = u.newPackLocked()
+				p = newPack()
+				p.oldest = u.oldest
 				u.queue = append(u.queue, p)
 			}
 			l.packLocked(p)
@@ -89,65 +113,65 @@ func (l *Log) packLocked(p *pack) {
 		n++
 	}
 	s := snapshot.Segment{From: l.packed, To: l.packed + entries, GroupLo: l.lo, GroupHi: l.hi}
-	l.segments = append(l.segments, p.addLocked(l, s, l.pending[:n:n]))
-	l.pending = l.pending[n:]
-	if len(l.pending) == 0 {
-		l.pending = nil
-	}
+	seg := p.addLocked(l, s, contentChanges, l.defs, l.pending[:n])
+	seg.since = l.since
+	l.segments = append(l.segments, seg)
+	rest := copy(l.pending, l.pending[n:])
+	clear(l.pending[rest:])
+	l.pending = l.pending[:rest]
 	l.packed = s.To
-	l.segsSince++
+	l.total.segments++
+	p.memory = int64(p.raw) // it was counted when it came
 }
 
-// upload sends a pack once and records what became of it.
-func (u *Uploader) upload(ctx context.Context, p *pack) {
-	if p.data == nil {
-		p.data = p.encode()
+// beginLocked says that somebody is about to send the pack, or to write it to disk.
+func (u *Uploader) beginLocked(p *pack) {
+	p.preparing = true
+	if len(p.tries) == 0 {
+		u.addTryLocked(p)
 	}
-	err := u.cfg.Bucket.Put(ctx, p.key, p.data, objectstore.PutOptions{IfAbsent: true})
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	p.uploading = false
-	u.uploading--
-	switch {
-	case err == nil:
-		u.durableLocked(p)
-	case ctx.Err() == nil: // else Run ends
-		u.failedLocked(p, err)
-	}
-	u.notifyLocked()
-	u.signal()
 }
 
-const (
-	// retryMin and retryMax bound the wait before an upload is tried again.
-	// The bucket has retried already; a Seal does not wait for the time.
-	retryMin = 100 * time.Millisecond
-	retryMax = 5 * time.Second
-)
-
-func (u *Uploader) failedLocked(p *pack, err error) {
-	p.err = fmt.Errorf("upload %s: %w", p.key, err)
-	p.retryAt = time.Now().Add(min(retryMin<<min(p.failures, 10), retryMax))
-	p.failures++
-	u.stats.Failed++
-	u.cfg.Log.Warn("upload will be tried again", "object", p.key, "failures", p.failures, "error", err)
+// addTryLocked takes the next object number for the pack.
+func (u *Uploader) addTryLocked(p *pack) *try {
+	u.lastObject++
+	t := &try{number: u.lastObject}
+	p.tries = append(p.tries, t)
+	return t
 }
 
-func (u *Uploader) durableLocked(p *pack) {
-	p.durable = true
-	u.stats.Puts++
-	u.stats.Bytes += int64(len(p.data))
+func (u *Uploader) key(t *try) string { return objectKey(u.cfg.Prefix, t.number) }
+
+// encode returns the pack as an object. Its sum and the segments' Refs are set,
+// but for the key. Only who has set preparing may call it.
+func (u *Uploader) encode(p *pack) []byte {
+	e := newEncoder(p.raw/2 + 4096)
 	for i := range p.parts {
-		p.parts[i].segment.durable = true
+		e.add(&p.parts[i], u.compression)
 	}
-	p.parts, p.data = nil, nil
-	isP := func(q *pack) bool { return q == p }
-	if !p.image {
-		u.waiting -= int64(p.raw)
-		u.queue = slices.DeleteFunc(u.queue, isP)
-		return
+	data := e.finish()
+	p.sum = snapshot.Sum{Size: int64(len(data)), CRC32C: objectstore.CRC32C(data)}
+	return data
+}
+
+// encodedLocked keeps what encode returned, and lets the entries go.
+func (u *Uploader) encodedLocked(p *pack, data []byte) {
+	p.data = data
+	for i := range p.parts {
+		if p.image == nil {
+			u.free.put(p.parts[i].blocks)
+		}
+		p.parts[i].blocks, p.parts[i].defs = nil, nil
 	}
-	if u.images = slices.DeleteFunc(u.images, isP); len(u.images) == 0 {
-		u.imaging = nil
+	u.takesLocked(p, int64(len(data)))
+}
+
+// takesLocked says how much memory the pack takes now.
+func (u *Uploader) takesLocked(p *pack, bytes int64) {
+	if p.image == nil {
+		u.memory += bytes - p.memory
+	} else {
+		u.imageBytes += bytes - p.memory
 	}
+	p.memory = bytes
 }

@@ -2,106 +2,116 @@ package changelog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/cairnstream/cairn/objectstore"
 	"github.com/cairnstream/cairn/snapshot"
 )
 
-const (
-	// readBytes is about the largest read: it bounds a restore's memory.
-	readBytes = 16 << 20
-	// readGap is how many bytes between two segments are read and dropped
-	// rather than asking twice: what an object store sends in the time that it
-	// takes to answer.
-	readGap = 1 << 20
-)
-
-// read is one GET: a range of an object that holds the segments, which are in
-// the order in which they are applied.
-type read struct {
-	key      string
-	from, to int64
-	segments []snapshot.Segment
+// ObjectError is returned when an object of a checkpoint is missing
+// (objectstore.ErrNotFound) or damaged (objectstore.ErrCorrupt): no retry
+// helps, and every checkpoint that needs the object can't be restored.
+type ObjectError struct {
+	Key string
+	Err error
 }
 
-// wanted is how many bytes of the read's segments there are.
-func (r *read) wanted() (n int64) {
-	for _, s := range r.segments {
-		n += s.Ref.Length
+// Error implements error.
+func (e *ObjectError) Error() string { return fmt.Sprintf("object %s: %v", e.Key, e.Err) }
+
+// Unwrap returns what is wrong with the object.
+func (e *ObjectError) Unwrap() error { return e.Err }
+
+// damaged is the error of an object whose bytes are not what they should be.
+func damaged(key string, err error) error {
+	if !errors.Is(err, objectstore.ErrCorrupt) {
+		err = fmt.Errorf("%w: %w", objectstore.ErrCorrupt, err)
 	}
-	return n
+	return &ObjectError{key, err}
 }
 
-// planReads joins the segments of all lists into reads. A list's own order is
-// kept; lists hold different key groups, so that their orders are free against
-// each other, and are chosen to read each object once.
-func planReads(lists [][]snapshot.Segment) []read {
-	var reads []read
-	for {
-		i := nextList(lists, reads)
-		if i < 0 {
-			return reads
-		}
-		s := lists[i][0]
-		lists[i] = lists[i][1:]
-		if n := len(reads); n > 0 && reads[n-1].fits(s) {
-			reads[n-1].add(s)
+// source is where objects are read from: copies on this machine first.
+type source struct {
+	bucket objectstore.Bucket
+	local  Copies // may be nil
+}
+
+// get reads a range. A range that the object does not have says that it was cut
+// short.
+func (s *source) get(ctx context.Context, key string, from, to int64) ([]byte, error) {
+	data, err := s.bucket.Get(ctx, key, from, to-from)
+	switch {
+	case err == nil:
+		return data, nil
+	case errors.Is(err, objectstore.ErrRange):
+		return nil, damaged(key, err)
+	case errors.Is(err, objectstore.ErrNotFound):
+		return nil, &ObjectError{key, err}
+	}
+	return nil, fmt.Errorf("read %s: %w", key, err)
+}
+
+// copyOf returns the local copy of a segment, verified; nil if there is none.
+func (s *source) copyOf(ref objectstore.Ref) []byte {
+	if s.local == nil {
+		return nil
+	}
+	data, ok := s.local.Read(ref)
+	if !ok || ref.Verify(data) != nil {
+		return nil
+	}
+	return data
+}
+
+// raw is a segment as it lies in its object, not verified if it is remote.
+type raw struct {
+	data  []byte
+	local bool
+}
+
+// fetch reads the read's parts: those that have no local copy with one GET.
+func (r *read) fetch(ctx context.Context, src *source) ([]raw, error) {
+	out := make([]raw, len(r.parts))
+	from, to := r.to, r.from
+	for i, p := range r.parts {
+		ref := p.segment.Ref
+		if data := src.copyOf(ref); data != nil {
+			out[i] = raw{data, true}
 			continue
 		}
-		reads = append(reads, read{
-			key: s.Ref.Key, from: s.Ref.Offset, to: s.Ref.Offset + s.Ref.Length,
-			segments: []snapshot.Segment{s},
-		})
+		from, to = min(from, ref.Offset), max(to, ref.Offset+ref.Length)
 	}
-}
-
-// nextList returns a list whose next segment fits the last read, or else the
-// first that is not empty; -1 if all are.
-func nextList(lists [][]snapshot.Segment, reads []read) int {
-	first := -1
-	for i, l := range lists {
-		if len(l) == 0 {
-			continue
-		}
-		if first < 0 {
-			first = i
-		}
-		if n := len(reads); n > 0 && reads[n-1].fits(l[0]) {
-			return i
-		}
+	if from >= to {
+		return out, nil
 	}
-	return first
-}
-
-func (r *read) fits(s snapshot.Segment) bool {
-	from, to := s.Ref.Offset, s.Ref.Offset+s.Ref.Length
-	return s.Ref.Key == r.key && from <= r.to+readGap && to >= r.from-readGap &&
-		max(to, r.to)-min(from, r.from) <= readBytes
-}
-
-func (r *read) add(s snapshot.Segment) {
-	r.from, r.to = min(r.from, s.Ref.Offset), max(r.to, s.Ref.Offset+s.Ref.Length)
-	r.segments = append(r.segments, s)
-}
-
-// fetch reads the range, checks each segment and decodes it.
-func (r *read) fetch(ctx context.Context, b objectstore.Bucket) ([]frame, error) {
-	data, err := b.Get(ctx, r.key, r.from, r.to-r.from)
+	data, err := src.get(ctx, r.key, from, to)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", r.key, err)
+		return nil, err
 	}
-	frames := make([]frame, len(r.segments))
-	for i, s := range r.segments {
-		ref := s.Ref
-		ref.Offset -= r.from
-		if err := checkRef(data, ref); err != nil {
-			return nil, fmt.Errorf("object %s: %w: %w", r.key, objectstore.ErrCorrupt, err)
-		}
-		frames[i], err = decodeSegment(data[ref.Offset : ref.Offset+ref.Length])
-		if err != nil {
-			return nil, fmt.Errorf("object %s at %d: %w: %w", r.key, s.Ref.Offset, objectstore.ErrCorrupt, err)
+	for i, p := range r.parts {
+		if !out[i].local {
+			at := p.segment.Ref.Offset - from
+			out[i].data = data[at : at+p.segment.Ref.Length]
 		}
 	}
-	return frames, nil
+	return out, nil
+}
+
+// compressed reports whether the decoded segment has memory of its own.
+func (x raw) compressed() bool { return x.data[0]&3 != 0 }
+
+// decode checks a segment and decodes it. scratch is the memory for its body, if
+// that fits; the frame may lie in it, or in the segment.
+func (x raw) decode(s snapshot.Segment, scratch []byte) (frame, error) {
+	if !x.local {
+		if err := s.Ref.Verify(x.data); err != nil {
+			return frame{}, damaged(s.Ref.Key, err)
+		}
+	}
+	f, err := decodeInto(scratch, x.data)
+	if err != nil {
+		return frame{}, damaged(s.Ref.Key, fmt.Errorf("segment at %d: %w", s.Ref.Offset, err))
+	}
+	return f, nil
 }

@@ -2,163 +2,128 @@ package changelog
 
 import (
 	"context"
-	"fmt"
-	"math"
-
-	"golang.org/x/sync/errgroup"
+	"errors"
+	"time"
 
 	"github.com/cairnstream/cairn/objectstore"
 	"github.com/cairnstream/cairn/snapshot"
 	"github.com/cairnstream/cairn/state"
 )
 
-// Loader is the store that a Restore fills; memory.Store is one.
+// Loader is a store that a restore fills; memory.Store is one. Register and Load
+// are never called at once with any other method.
 type Loader interface {
+	// Register names a state, when its first entry comes. The sizes are fixed
+	// if they come with records, else state.Variable. The same name with another
+	// schema, from a later segment, converts what has been loaded.
 	Register(d state.Definition) (state.Handle, error)
-	// Load sets or deletes an entry without logging it.
+	// Load sets or deletes an entry without logging it. The entry's slices are
+	// valid until it returns.
 	Load(e state.Entry) error
+	// LoadRecords adds the entries of a run of records of one key group, none of
+	// which is there yet. It may be called at once for different groups.
+	LoadRecords(r state.Records, group int, data []byte) error
 }
 
-// Restore reads the state of key groups groupLo to groupHi of one operator back
-// from the handles of a checkpoint: of all of the operator's subtasks, or of
-// those that hold any of these groups. The parallelism may differ from the
-// checkpoint's.
+// FileLoader is a Loader whose images are files; lsm.Store is one.
+type FileLoader interface {
+	Loader
+	// LoadFiles takes key groups lo to hi of an image, before anything that came
+	// after the image. files are those of its files that hold any of these
+	// groups, unless an earlier restore with another parallelism has left them
+	// behind; GroupLo and GroupHi of each are cut down to lo and hi. fetch copies
+	// one file, verified, to path, whole or not at all; it may be called at once
+	// for several.
+	LoadFiles(ctx context.Context, files []snapshot.Segment, lo, hi int,
+		fetch func(ctx context.Context, s snapshot.Segment, path string) error) error
+}
+
+// ErrNeedsFiles is returned when a checkpoint holds files of another backend
+// than the store that is to be restored.
+var ErrNeedsFiles = errors.New("the checkpoint was written by state backend lsm: " +
+	"start with that backend; to change it, restart from a savepoint")
+
+// Copies are copies of objects on this machine; a Local is.
+type Copies interface {
+	// Read returns the bytes that ref names. ok is false if they are not here.
+	Read(ref objectstore.Ref) (data []byte, ok bool)
+}
+
+// RestoreConfig says where a restore reads from.
+type RestoreConfig struct {
+	Bucket objectstore.Bucket
+	// Local has copies of objects on this machine, which are read first. May be nil.
+	Local Copies
+	// Progress, if not nil, hears how far the restore has come. Calls come one
+	// at a time, from several goroutines, and must not block.
+	Progress func(Progress)
+}
+
+// Progress is how far a restore has come, in bytes of objects.
+type Progress struct {
+	Done, Total   int64
+	Local, Remote int64         // Done, by where it was read
+	Left          time.Duration // until the end, estimated; -1 if nothing is done yet
+}
+
+// Target is a store to restore, and from what: the key groups GroupLo to GroupHi
+// of an operator, from the handles of all of the operator's subtasks in the
+// checkpoint, or of those that hold any of these groups.
+type Target struct {
+	Name             string // what errors call it; may be empty
+	Handles          []snapshot.Keyed
+	GroupLo, GroupHi int
+	Into             Loader
+}
+
+// Restored is what a restore has done.
+type Restored struct {
+	// Inherited is, for each target, the segments that it was restored from,
+	// narrowed to its key groups: for Log.Inherit.
+	Inherited [][]snapshot.Segment
+	// Progress as of the end.
+	Progress Progress
+	Entries  int64 // that were loaded, not counting those in files
+	Reads    int64 // from the bucket
+}
+
+// RestoreAll restores all stores of a process from a checkpoint. The parallelism
+// may differ from the checkpoint's. Each object is read once, for all targets
+// together, in few large reads, several at a time; what is read is decoded and
+// loaded on all processors, and only a bounded part of it is in memory.
 //
-// It returns the segments that it used, narrowed to the range: what the log of
-// the new store inherits. progress, if not nil, is told how many of the bytes to
-// read are done. An object that does not match its reference, or does not
-// decode, gives an error that names it and is objectstore.ErrCorrupt; the store
-// is of no use then.
+// Images are loaded first, several key groups at once, and then the changes in
+// their order, several targets at once.
+//
+// An object that is missing, does not match its reference or does not decode
+// gives an ObjectError. The stores are of no use after any error.
+func RestoreAll(ctx context.Context, cfg RestoreConfig, targets []Target) (*Restored, error) {
+	r := newRestorer(cfg)
+	out := &Restored{Inherited: make([][]snapshot.Segment, len(targets))}
+	for i, t := range targets {
+		chains, inherited := narrow(i, t.Handles, t.GroupLo, t.GroupHi)
+		out.Inherited[i] = inherited
+		r.targets = append(r.targets, newTarget(t))
+		r.chains = append(r.chains, chains...)
+	}
+	if err := r.run(ctx); err != nil {
+		return nil, err
+	}
+	out.Progress, out.Entries, out.Reads = r.meter.now(), r.entries.Load(), r.reads.Load()
+	return out, nil
+}
+
+// Restore restores one store with RestoreAll, and returns what its log inherits.
+// progress, if not nil, is told how many of the bytes to read are done.
 func Restore(ctx context.Context, b objectstore.Bucket, handles []snapshot.Keyed, groupLo, groupHi int,
 	into Loader, progress func(done, total int64)) ([]snapshot.Segment, error) {
-	lists, inherited := narrow(handles, groupLo, groupHi)
-	reads := planReads(lists)
-	r := restorer{bucket: b, into: into, progress: progress}
-	for _, rd := range reads {
-		r.total += rd.wanted()
+	cfg := RestoreConfig{Bucket: b}
+	if progress != nil {
+		cfg.Progress = func(p Progress) { progress(p.Done, p.Total) }
 	}
-	if err := r.run(ctx, reads); err != nil {
-		return nil, fmt.Errorf("restore key groups %d to %d: %w", groupLo, groupHi, err)
+	r, err := RestoreAll(ctx, cfg, []Target{{Handles: handles, GroupLo: groupLo, GroupHi: groupHi, Into: into}})
+	if err != nil {
+		return nil, err
 	}
-	return inherited, nil
-}
-
-// narrow returns, for each handle, its segments cut down to the range, in
-// order; and all of them in one list.
-func narrow(handles []snapshot.Keyed, lo, hi int) (lists [][]snapshot.Segment, all []snapshot.Segment) {
-	for _, k := range handles {
-		var list []snapshot.Segment
-		for _, s := range k.Segments {
-			s.GroupLo, s.GroupHi = max(s.GroupLo, k.GroupLo, lo), min(s.GroupHi, k.GroupHi, hi)
-			if s.GroupLo <= s.GroupHi {
-				list = append(list, s)
-			}
-		}
-		lists = append(lists, list)
-		all = append(all, list...)
-	}
-	return lists, all
-}
-
-// readsMax is how many reads may be under way or wait to be applied: enough to
-// hide the latency of an object store, at most readBytes each.
-const readsMax = 8
-
-// restorer carries out reads: many at once, applied in order.
-type restorer struct {
-	bucket   objectstore.Bucket
-	into     Loader
-	progress func(done, total int64)
-
-	done, total int64
-}
-
-func (r *restorer) run(ctx context.Context, reads []read) error {
-	g, ctx := errgroup.WithContext(ctx)
-	results := make([]chan []frame, len(reads))
-	for i := range results {
-		results[i] = make(chan []frame, 1)
-	}
-	room := make(chan struct{}, readsMax)
-	g.Go(func() error { // starts the reads, in order
-		for i := range reads {
-			select {
-			case room <- struct{}{}:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-			g.Go(func() error {
-				frames, err := reads[i].fetch(ctx, r.bucket)
-				if err == nil {
-					results[i] <- frames
-				}
-				return err
-			})
-		}
-		return nil
-	})
-	g.Go(func() error { // applies them, in order
-		for i := range reads {
-			select {
-			case frames := <-results[i]:
-				if err := r.apply(&reads[i], frames); err != nil {
-					return err
-				}
-				<-room
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		}
-		return nil
-	})
-	return g.Wait()
-}
-
-// apply loads the frames of a read into the store.
-func (r *restorer) apply(rd *read, frames []frame) error {
-	for i, f := range frames {
-		if err := r.load(rd.segments[i], f); err != nil {
-			return fmt.Errorf("object %s at %d: %w", rd.key, rd.segments[i].Ref.Offset, err)
-		}
-	}
-	if r.done += rd.wanted(); r.progress != nil {
-		r.progress(r.done, r.total)
-	}
-	return nil
-}
-
-// load applies those entries of a segment that lie in its narrowed range.
-func (r *restorer) load(s snapshot.Segment, f frame) error {
-	handles := make(map[state.Handle]state.Handle, len(f.defs))
-	for _, d := range f.defs {
-		h, err := r.into.Register(state.Definition{Name: d.name, Kind: d.kind, Schema: d.schema, SubSize: state.Variable, ValueSize: state.Variable})
-		if err != nil {
-			return err
-		}
-		handles[d.handle] = h
-	}
-	from, to := s.From, s.To
-	if s.Base {
-		from, to = 0, math.MaxUint64
-	}
-	body := f.body
-	for position := f.from + 1; len(body) > 0; position++ {
-		e, n, err := state.ReadEntry(body)
-		if err != nil {
-			return fmt.Errorf("%w: %w", objectstore.ErrCorrupt, err)
-		}
-		body = body[n:]
-		if position <= from || position > to || e.Group < s.GroupLo || e.Group > s.GroupHi {
-			continue
-		}
-		h, ok := handles[e.Handle]
-		if !ok {
-			return fmt.Errorf("%w: entry of undefined state %d", objectstore.ErrCorrupt, e.Handle)
-		}
-		e.Handle = h
-		if err := r.into.Load(e); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.Inherited[0], nil
 }

@@ -1,158 +1,213 @@
 package memory
 
 import (
-	"bytes"
 	"encoding/binary"
-	"slices"
 
 	"github.com/cairnstream/cairn/state"
+	"github.com/cairnstream/cairn/state/table"
 )
 
-// A state that is scanned keeps its sub-keys in order: for each key there is
-// one more entry, of the state's handle with orderBit set, whose value is an
-// array of refs in ascending order of the sub-keys that they lead to. It is
-// made by the state's first Scan and kept up from then on, so that states
-// which are never scanned pay nothing. A new sub-key moves the refs behind it,
-// 8 bytes each: some microseconds for 10,000 sub-keys of one key.
+// order keeps the sub-keys of a state sorted, key by key, in a table of its own: a
+// key's entry without sub-key is its root. The root is a leaf, a sorted block of
+// sub-keys, until that has blockMax bytes; then it is the index of several leaves, each an
+// entry with its id as sub-key. So a change costs the same, some hundred
+// nanoseconds, for a map of ten and of a million entries.
+//
+// The table is never frozen, so that values that Get returns may be changed in place.
+type order struct {
+	table   *table.Table
+	lastID  uint64
+	scratch block // a copy of the block that is being rewritten
+}
 
-// orderBit makes a state's handle that of its sorted arrays.
-const orderBit = handlesMax
+func newOrder(cfg Config) *order {
+	return &order{table: table.New(table.Config{
+		GroupLo: cfg.GroupLo, GroupHi: cfg.GroupHi, KeySize: state.Variable, SubSize: leafID, ValueSize: state.Variable,
+	})}
+}
 
-const refSize = 8
+func (o *order) get(key *table.Key, id []byte) (block, bool) {
+	v, _, ok := o.table.Get(key, id)
+	return v, ok
+}
 
-// order is an array of refs.
-type order []byte
-
-func (o order) len() int          { return len(o) / refSize }
-func (o order) at(i int) ref      { return ref(binary.LittleEndian.Uint64(o[i*refSize:])) }
-func (o order) put(i int, at ref) { binary.LittleEndian.PutUint64(o[i*refSize:], uint64(at)) }
-
-// search returns where sub is in o, or where it would be.
-func (s *Store) search(o order, sub []byte) int {
-	lo, hi := 0, o.len()
-	if hi > 0 && bytes.Compare(s.pages.entry(o.at(hi-1)).sub(), sub) < 0 {
-		return hi // in ascending order, as they often come
+// leaf returns the block that a sub-key belongs in, and its id: nil for the root. pos is
+// its place in the root, if that is an index.
+func (o *order) leaf(key *table.Key, sub []byte) (b block, id []byte, pos int, ok bool) {
+	root, ok := o.get(key, nil)
+	if !ok || !root.isIndex() {
+		return root, nil, 0, ok
 	}
-	for lo < hi {
-		mid := (lo + hi) / 2
-		if bytes.Compare(s.pages.entry(o.at(mid)).sub(), sub) < 0 {
-			lo = mid + 1
-		} else {
-			hi = mid
+	pos = root.leafOf(sub)
+	id = root.child(pos)
+	b, ok = o.get(key, id)
+	return b, id, pos, ok
+}
+
+// subs visits the sub-keys of a key in order.
+func (o *order) subs(key *table.Key) func(yield func(sub []byte) bool) {
+	return func(yield func(sub []byte) bool) {
+		root, ok := o.get(key, nil)
+		if !ok {
+			return
+		}
+		if !root.isIndex() {
+			root.subs(yield)
+			return
+		}
+		for i := range root.len() {
+			if leaf, _ := o.get(key, root.child(i)); !leaf.subs(yield) {
+				return
+			}
 		}
 	}
-	return lo
 }
 
-// Scan implements state.Store.
-func (s *Store) Scan(h state.Handle, f func(sub, value []byte) bool) error {
-	if !s.states[h].ordered {
-		s.startOrder(h)
-	}
-	i, ok := s.find(h|orderBit, s.hash(h|orderBit, nil), s.key, nil)
-	if !ok {
-		return nil
-	}
-	o := order(s.pages.entry(s.table.slots[i].at).value())
-	for i := range o.len() {
-		if e := s.pages.entry(o.at(i)); !f(e.sub(), e.value()) {
-			return nil
+func (b block) subs(yield func(sub []byte) bool) bool {
+	for i := range b.len() {
+		if !yield(b.item(i)) {
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
-// startOrder makes the sorted arrays of a state.
-func (s *Store) startOrder(h state.Handle) {
-	s.states[h].ordered = true
-	var places []ref
-	for at, e := range s.live {
-		if e.handle() == h {
-			places = append(places, at)
+// add adds a sub-key. One that is there stays.
+func (o *order) add(key *table.Key, sub []byte) {
+	b, id, _, ok := o.leaf(key, sub)
+	if !ok {
+		b = o.write(key, nil, false, max(blockFirst, blockHead+itemSize(len(sub))))
+	}
+	pos, found := b.search(sub)
+	if found {
+		return
+	}
+	if !b.room(len(sub)) {
+		if b, ok = o.makeRoom(key, id, b, pos, len(sub)); !ok { // split
+			o.add(key, sub)
+			return
 		}
 	}
-	slices.SortFunc(places, func(a, b ref) int { // so that each add is at an end
-		return bytes.Compare(s.pages.entry(a).sub(), s.pages.entry(b).sub())
-	})
-	for _, at := range places {
-		s.orderAdd(at)
+	b.insert(pos, nil, sub)
+}
+
+// write makes an empty block of that size.
+func (o *order) write(key *table.Key, id []byte, index bool, size int) block {
+	_, v, _ := o.table.Upsert(key, id, size)
+	block(v).init(index)
+	return v
+}
+
+// splitMin is how many items a leaf has at least before it is split: long sub-keys make
+// longer leaves.
+const splitMin = 8
+
+// makeRoom rewrites a leaf so that an item of that size has room at pos. ok is false if
+// it was split in two instead.
+func (o *order) makeRoom(key *table.Key, id []byte, b block, pos, size int) (_ block, ok bool) {
+	need := b.live() + itemSize(size)
+	if need > blockMax && b.len() >= splitMin {
+		o.split(key, id, b, pos)
+		return nil, false
 	}
-}
-
-// orderSlot returns the slot of the sorted array that the entry belongs in;
-// ok is false if there is none.
-func (s *Store) orderSlot(e entry) (slot int, ok bool) {
-	h := e.handle() | orderBit
-	return s.find(h, s.hashOf(h, s.keyHashOf(e), nil), e.key(), nil)
-}
-
-func (s *Store) isOrdered(e entry) bool {
-	return e.handle() < handlesMax && s.states[e.handle()].ordered
-}
-
-// orderAdd puts a live entry into its sorted array, if its state has them.
-func (s *Store) orderAdd(at ref) {
-	e := s.pages.entry(at)
-	if !s.isOrdered(e) {
-		return
+	room := 2 * need
+	if need <= blockMax {
+		room = min(room, blockMax)
 	}
-	i, ok := s.orderSlot(e)
+	return o.rewrite(key, id, b, room), true
+}
+
+// rewrite gives a block another size. Its dead bytes go.
+func (o *order) rewrite(key *table.Key, id []byte, b block, size int) block {
+	o.scratch = append(o.scratch[:0], b...)
+	id = append([]byte(nil), id...) // is in a block that may move
+	to := o.write(key, id, o.scratch.isIndex(), size)
+	to.addFrom(o.scratch, 0, o.scratch.len())
+	return to
+}
+
+// split divides a leaf in two. Where items come in ascending order, the first part stays
+// nearly full.
+func (o *order) split(key *table.Key, id []byte, b block, pos int) {
+	o.scratch = append(o.scratch[:0], b...)
+	old, n := o.scratch, b.len()
+	at := n / 2
+	if pos == n {
+		at = n - n/8
+	}
+	first := append([]byte(nil), id...)
+	if len(first) == 0 { // the root becomes an index
+		first = o.newID()
+		o.write(key, nil, true, 2*blockFirst).insert(0, first, nil)
+	}
+	second := o.newID()
+	o.write(key, first, false, o.sizeFor(old, 0, at)).addFrom(old, 0, at)
+	o.write(key, second, false, o.sizeFor(old, at, n)).addFrom(old, at, n)
+	o.addLeaf(key, second, append([]byte(nil), old.item(at)...))
+}
+
+// sizeFor is the size of a leaf for some items of another block and more to come.
+func (o *order) sizeFor(b block, from, to int) int {
+	n := blockHead
+	for i := from; i < to; i++ {
+		n += itemSize(len(b.item(i)))
+	}
+	return max(n, blockMax)
+}
+
+// addLeaf tells the index of a leaf.
+func (o *order) addLeaf(key *table.Key, id, first []byte) {
+	root, _ := o.get(key, nil)
+	need := itemSize(leafID+len(first)) + itemSize(leafID)
+	if !root.room(need) {
+		root = o.rewrite(key, nil, root, 2*(root.live()+need))
+	}
+	pos, _ := root.search(first)
+	if pos == 0 { // the leaf that was split has come to be the first, which has all before it
+		front := append([]byte(nil), root.child(0)...)
+		root.remove(0)
+		root.insert(0, front, nil)
+		pos = 1
+	}
+	root.insert(pos, id, first)
+}
+
+func (o *order) newID() []byte {
+	o.lastID++
+	return binary.BigEndian.AppendUint64(nil, o.lastID)
+}
+
+// remove removes a sub-key, if it is there.
+func (o *order) remove(key *table.Key, sub []byte) {
+	b, id, at, ok := o.leaf(key, sub)
 	if !ok {
-		s.newOrder(at)
 		return
 	}
-	o := order(s.pages.entry(s.table.slots[i].at).value())
-	n, pos := o.len(), s.search(o, e.sub())
-	o = order(s.pages.entry(s.resize(i, (n+1)*refSize)).value())
-	copy(o[(pos+1)*refSize:], o[pos*refSize:n*refSize])
-	o.put(pos, at)
+	pos, found := b.search(sub)
+	if !found {
+		return
+	}
+	b.remove(pos)
+	switch {
+	case b.len() > 0 && len(b) > 4*blockFirst && pos%8 == 0:
+		if live := b.live(); live < len(b)/4 {
+			o.rewrite(key, id, b, len(b)/2)
+		}
+	case b.len() == 0:
+		o.removeLeaf(key, id, at)
+	}
 }
 
-// newOrder makes the sorted array of a key's first entry.
-func (s *Store) newOrder(at ref) {
-	e := s.pages.entry(at)
-	h := e.handle() | orderBit
-	keyHash := s.keyHashOf(e)
-	group, key := s.group, s.key
-	s.group, s.key = e.group(), e.key()
-	first := make(order, refSize)
-	first.put(0, at)
-	hash := s.hashOf(h, keyHash, nil)
-	s.table.insert(slot{hash: hash, at: s.newEntry(h, hash, nil, first)})
-	s.group, s.key = group, key
-}
-
-// orderRemove takes an entry out of its sorted array. The last one takes the
-// array with it.
-func (s *Store) orderRemove(at ref) {
-	e := s.pages.entry(at)
-	if !s.isOrdered(e) {
-		return
+// removeLeaf removes an empty leaf, and the root with the last one.
+func (o *order) removeLeaf(key *table.Key, id []byte, at int) {
+	if len(id) > 0 {
+		r, _ := o.table.Find(key, id)
+		o.table.Remove(r)
+		root, _ := o.get(key, nil)
+		if root.remove(at); root.len() > 0 {
+			return
+		}
 	}
-	i, _ := s.orderSlot(e)
-	array := s.table.slots[i].at
-	o := order(s.pages.entry(array).value())
-	if o.len() == 1 {
-		s.remove(array)
-		return
-	}
-	pos := s.search(o, e.sub())
-	copy(o[pos*refSize:], o[(pos+1)*refSize:])
-	s.resize(i, len(o)-refSize)
-}
-
-// orderMoved says that an entry is at another place.
-func (s *Store) orderMoved(from, to ref) {
-	e := s.pages.entry(to)
-	if !s.isOrdered(e) {
-		return
-	}
-	i, ok := s.orderSlot(e)
-	if !ok {
-		return // it comes back after a Delete, and is added later
-	}
-	o := order(s.pages.entry(s.table.slots[i].at).value())
-	if pos := s.search(o, e.sub()); pos < o.len() && o.at(pos) == from {
-		o.put(pos, to)
-	}
+	r, _ := o.table.Find(key, nil)
+	o.table.Remove(r)
 }

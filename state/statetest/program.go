@@ -3,31 +3,32 @@ package statetest
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/cairnstream/cairn/dataflow"
-	"github.com/cairnstream/cairn/objectstore/mem"
 	"github.com/cairnstream/cairn/snapshot"
 	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/changelog"
 )
 
-// testPrograms runs random programs; each prints its seed when it fails.
+var (
+	programs  = flag.Int("programs", 12, "number of random programs of statetest")
+	firstSeed = flag.Uint64("seed", 0, "seed of the first random program of statetest; the others follow it")
+)
+
+// testPrograms runs random programs. Their seeds are in the names of the
+// subtests: -seed N -programs 1 runs program N again.
 func testPrograms(t *testing.T, open Open) {
-	for seed := range uint64(12) {
+	for seed := *firstSeed; seed < *firstSeed+uint64(*programs); seed++ {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			w := &world{
-				t: t, open: open, rnd: rand.New(rand.NewPCG(seed, 0)),
-				bucket: mem.New(), model: model{}, parallelism: 1,
-			}
-			w.start(nil)
+			w := newWorld(t, open, seed)
+			w.start()
 			for _, next := range []int{1, 3, 2, 1 + w.rnd.IntN(4), 1} {
-				for range 6 {
+				for range 5 {
 					w.step()
 				}
 				w.crash(next)
@@ -38,45 +39,57 @@ func testPrograms(t *testing.T, open Open) {
 	}
 }
 
-// model is the reference: handle/key/sub to value.
-type model map[string]string
-
-// world is one operator's subtasks, all in one process, and a reference.
+// world is one operator's subtasks, all in one process on one machine, and a
+// reference.
 type world struct {
 	t           *testing.T
 	open        Open
 	rnd         *rand.Rand
-	bucket      *mem.Bucket
+	bucket      *flaky
+	local       string // the machine's folder; empty: none
 	parallelism int
 
 	attempt   int
 	uploader  *changelog.Uploader
 	cancel    context.CancelFunc
 	ended     chan error
-	subtasks  []subtask
+	subtasks  []*subtask
 	model     model
 	id        dataflow.CheckpointID
 	completed checkpoint
 }
 
-type subtask struct {
-	store   Store
-	log     *changelog.Log
-	handles []state.Handle
-}
-
 // checkpoint is a completed one, and what the state was at its barrier.
 type checkpoint struct {
-	keyed []snapshot.Keyed
-	model model
+	process snapshot.Process
+	model   model
+}
+
+// keyed returns the checkpoint's handles.
+func (c *checkpoint) keyed() (handles []snapshot.Keyed) {
+	for _, s := range c.process.Subtasks {
+		handles = append(handles, *s.Operators[0].Keyed)
+	}
+	return handles
+}
+
+// newWorld makes a world whose store fails in every third program, and which has
+// local copies in every second.
+func newWorld(t *testing.T, open Open, seed uint64) *world {
+	w := &world{t: t, open: open, rnd: rand.New(rand.NewPCG(seed, 0)), model: model{}, parallelism: 1}
+	w.bucket = newFlaky(seed, seed%3 == 2)
+	if seed%2 == 1 {
+		w.local = t.TempDir()
+	}
+	return w
 }
 
 // start begins an attempt from the completed checkpoint.
-func (w *world) start(handles []snapshot.Keyed) {
+func (w *world) start() {
 	w.attempt++
 	u, err := changelog.New(changelog.Config{
 		Bucket: w.bucket, Prefix: fmt.Sprintf("c/jobs/j/%d/p/", w.attempt), PackBytes: 1 << 10,
-		Image: changelog.ImagePolicy{LogBytesMin: 4 << 10, LogPerLive: 1, SegmentsMax: 8},
+		LogBytes: 4 << 10, LocalDir: w.local, Compression: []string{"s2", "zstd", "none"}[w.attempt%3],
 	})
 	check(w.t, err)
 	ctx, cancel := context.WithCancel(w.t.Context())
@@ -88,68 +101,94 @@ func (w *world) start(handles []snapshot.Keyed) {
 		check(w.t, err)
 		store, err := w.open(lo, hi, log)
 		check(w.t, err)
-		inherited, err := changelog.Restore(ctx, w.bucket, handles, lo, hi, store, nil)
-		check(w.t, err)
-		log.Inherit(inherited)
-		w.subtasks = append(w.subtasks, subtask{store, log, w.register(store)})
+		w.subtasks = append(w.subtasks, &subtask{store: store, log: log, lo: lo, hi: hi})
+	}
+	w.restore(ctx)
+	for _, s := range w.subtasks {
+		s.register(w)
 	}
 }
 
-// register names the states in another order in each attempt: handles are
-// not the same across restores unless the store makes them so.
-func (w *world) register(s Store) []state.Handle {
-	names := []string{"a", "b", "c"}
-	handles := make([]state.Handle, len(names))
-	for _, i := range w.rnd.Perm(len(names)) {
-		handles[i] = register(w.t, s, names[i])
+// restore fills the subtasks' stores, as an engine does it.
+func (w *world) restore(ctx context.Context) {
+	w.t.Helper()
+	w.uploader.InheritSums(w.completed.process.Objects, w.completed.process.Sums)
+	cfg := changelog.RestoreConfig{Bucket: w.bucket}
+	if w.local != "" {
+		cfg.Local = changelog.OpenLocal(w.local)
 	}
-	return handles
+	var targets []changelog.Target
+	for _, s := range w.subtasks {
+		targets = append(targets, changelog.Target{Handles: w.completed.keyed(), GroupLo: s.lo, GroupHi: s.hi, Into: s.store})
+	}
+	done, err := changelog.RestoreAll(ctx, cfg, targets)
+	check(w.t, err)
+	for i, s := range w.subtasks {
+		s.log.Inherit(done.Inherited[i])
+	}
 }
 
 func (w *world) stop() {
+	w.t.Helper()
 	w.cancel()
 	if err := <-w.ended; !errors.Is(err, context.Canceled) {
 		w.t.Errorf("run: %v", err)
+	}
+	for _, s := range w.subtasks {
+		check(w.t, s.store.Close())
 	}
 }
 
 // crash ends the attempt and starts another with that parallelism.
 func (w *world) crash(parallelism int) {
+	w.t.Helper()
 	w.batch(40) // is lost
 	w.stop()
+	w.damageCopies()
 	w.parallelism = parallelism
 	w.model = maps.Clone(w.completed.model)
 	if w.model == nil {
 		w.model = model{}
 	}
-	w.start(w.completed.keyed)
+	w.start()
 }
 
 // step runs some batches and a checkpoint, which may come to nothing.
 func (w *world) step() {
+	w.t.Helper()
 	for range w.rnd.IntN(4) {
 		w.batch(w.rnd.IntN(60))
 	}
 	w.id++
 	cuts := map[*changelog.Log]state.Cut{}
 	for _, s := range w.subtasks {
+		check(w.t, s.store.EndBatch())
 		cuts[s.log] = s.store.Cut(w.id)
 	}
 	at := maps.Clone(w.model)
 	w.batch(w.rnd.IntN(60)) // behind the barrier
+	complete, verify := w.rnd.IntN(3) > 0, w.rnd.IntN(5) == 0
 	seal, err := w.uploader.Seal(w.t.Context(), w.id, cuts)
+	if errors.Is(err, changelog.ErrStoreUnavailable) && w.bucket.fails {
+		return
+	}
 	check(w.t, err)
-	if w.rnd.IntN(3) > 0 {
+	if complete {
 		w.complete(seal, at)
+	}
+	if complete && verify {
+		w.verify()
 	}
 }
 
 // complete completes a checkpoint and deletes what it says is garbage.
 func (w *world) complete(seal *changelog.Seal, at model) {
-	w.completed = checkpoint{model: at}
+	p := snapshot.Process{Objects: seal.Objects, Sums: seal.Sums}
 	for _, s := range w.subtasks {
-		w.completed.keyed = append(w.completed.keyed, seal.Keyed[s.log])
+		k := seal.Keyed[s.log]
+		p.Subtasks = append(p.Subtasks, snapshot.Subtask{Operators: []snapshot.Operator{{UID: "op", Keyed: &k}}})
 	}
+	w.completed = checkpoint{p, at}
 	w.uploader.Completed(w.id)
 	for _, r := range seal.Released {
 		for n := r.Lo; n <= r.Hi; n++ {
@@ -158,81 +197,17 @@ func (w *world) complete(seal *changelog.Seal, at model) {
 	}
 }
 
-// batch makes n random changes and ends the batch.
-func (w *world) batch(n int) {
-	for range n {
-		key := fmt.Sprint("key", w.rnd.IntN(60))
-		group := dataflow.KeyGroup(dataflow.KeyHash([]byte(key)), groups)
-		s := &w.subtasks[dataflow.SubtaskOf(group, groups, w.parallelism)]
-		s.store.SetKey(group, []byte(key))
-		w.change(s, key)
-	}
-	for _, s := range w.subtasks {
-		s.store.EndBatch()
-	}
-}
-
-func (w *world) change(s *subtask, key string) {
-	i := w.rnd.IntN(len(s.handles))
-	sub := strings.Repeat("s", w.rnd.IntN(6))
-	name := fmt.Sprintf("%d/%s/%s", i, key, sub)
-	switch w.rnd.IntN(10) {
-	case 0, 1, 2:
-		s.store.Delete(s.handles[i], []byte(sub))
-		delete(w.model, name)
-	case 3:
-		w.compareScan(s, i, key)
-	default:
-		v := strings.Repeat(fmt.Sprint(w.rnd.IntN(10)), w.rnd.IntN(80))
-		s.store.Put(s.handles[i], []byte(sub), []byte(v))
-		w.model[name] = v
-	}
-}
-
-// compareScan checks the current key's entries of a state and their order.
-func (w *world) compareScan(s *subtask, i int, key string) {
-	var want []string
-	for sub := ""; len(sub) < 6; sub += "s" {
-		if v, ok := w.model[fmt.Sprintf("%d/%s/%s", i, key, sub)]; ok {
-			want = append(want, sub+"="+v)
-		}
-	}
-	equal(w.t, "scan", scan(s.store, s.handles[i]), want)
-}
-
-// compare checks every entry of every subtask against the reference.
-func (w *world) compare() {
+// verify verifies the completed checkpoint.
+func (w *world) verify() {
 	w.t.Helper()
-	got := model{}
-	var entries int64
-	for _, s := range w.subtasks {
-		n, _ := s.store.Size()
-		entries += n
-		for i, h := range s.handles {
-			s.store.ScanAll(h, func(_ int, key, sub, value []byte) bool {
-				got[fmt.Sprintf("%d/%s/%s", i, key, sub)] = string(value)
-				return true
-			})
-		}
+	report, err := changelog.Verify(w.t.Context(), changelog.VerifyConfig{
+		Bucket: w.bucket, Processes: []snapshot.Process{w.completed.process},
+		Open: func(_ dataflow.UID, k snapshot.Keyed) (changelog.Scratch, error) {
+			return w.open(k.GroupLo, k.GroupHi, nil)
+		},
+	})
+	check(w.t, err)
+	for _, p := range report.Problems {
+		w.t.Errorf("checkpoint %d: %s: %v", w.id, p.Object, p.Err)
 	}
-	if !maps.Equal(got, w.model) || int(entries) != len(w.model) {
-		w.t.Fatalf("%d entries (%d by size) restored, %d expected; different: %v",
-			len(got), entries, len(w.model), difference(got, w.model))
-	}
-}
-
-func difference(a, b model) []string {
-	var out []string
-	for k := range a {
-		if v, ok := b[k]; !ok || v != a[k] {
-			out = append(out, fmt.Sprintf("%s is %q, not %q", k, a[k], b[k]))
-		}
-	}
-	for k := range b {
-		if _, ok := a[k]; !ok {
-			out = append(out, k+" is missing")
-		}
-	}
-	slices.Sort(out)
-	return out[:min(len(out), 10)]
 }

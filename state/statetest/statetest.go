@@ -11,12 +11,13 @@ import (
 	"testing"
 
 	"github.com/cairnstream/cairn/state"
+	"github.com/cairnstream/cairn/state/changelog"
 )
 
-// Store is what a backend's store must be: state.Store, and Load for restores.
+// Store is what a backend's store must be: one that a restore can fill.
 type Store interface {
 	state.Store
-	Load(e state.Entry) error
+	changelog.Loader
 }
 
 // Open makes an empty store of a backend for a range of key groups; log may be
@@ -36,8 +37,16 @@ func Run(t *testing.T, open Open) {
 		"delete then put in one batch":   testDeleteThenPut,
 		"size":                           testSize,
 		"values change size":             testValuesChangeSize,
-		"image holds what is alive":      testImage,
+		"update in place":                testUpdate,
+		"update changes the size":        testUpdateResizes,
+		"put what get returned":          testPutOfWhatGetReturned,
+		"sweep visits all":               testSweepVisitsAll,
+		"prefetch":                       testPrefetch,
+		"image while the store goes on":  testImage,
+		"image that nobody reads":        testImageIsClosedUnread,
 		"load does not log":              testLoad,
+		"load records":                   testLoadRecords,
+		"the schema changes":             testSchemaChanges,
 		"timers fire in order":           testTimersInOrder,
 		"timers can be deleted":          testTimersDeleted,
 		"a timer may set a timer":        testTimerSetsTimer,
@@ -82,8 +91,14 @@ func register(t *testing.T, s state.Store, name string) state.Handle {
 type recorder struct {
 	defined []string
 	entries []state.Entry
-	want    bool // an image
-	image   []state.Block
+	want    bool // an image, once
+	drop    bool // and not read it
+	dropped int
+
+	done     chan struct{} // closed when the image is written; then:
+	image    []state.Block
+	imageErr error
+	fuzzy    bool
 }
 
 func (r *recorder) Define(h state.Handle, d state.Definition) {
@@ -99,11 +114,39 @@ func (r *recorder) Append(block []byte, entries int) []byte {
 	return nil
 }
 
-func (r *recorder) WantsImage(int64) bool { return r.want }
+func (r *recorder) WantsImage(int64) bool {
+	want := r.want
+	r.want = false
+	return want
+}
 
+// Image writes the image beside the store, as a real log does.
 func (r *recorder) Image(i state.Image) {
-	defer i.Close()
-	_ = i.Write(context.Background(), func(b state.Block) error { r.image = append(r.image, b); return nil })
+	if r.drop {
+		r.dropped++
+		i.Close()
+		return
+	}
+	r.done = make(chan struct{})
+	go func() {
+		defer close(r.done)
+		defer i.Close()
+		r.imageErr = i.Write(context.Background(), func(b state.Block) error {
+			r.image = append(r.image, b)
+			return nil
+		})
+		r.fuzzy = i.Fuzzy()
+	}()
+}
+
+// imageDone tells whether the image is written.
+func (r *recorder) imageDone() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // take returns the entries so far, as text, and forgets them.

@@ -233,43 +233,6 @@ func testValuesChangeSize(t *testing.T, open Open) {
 	}
 }
 
-func testImage(t *testing.T, open Open) {
-	s, log := setup(t, open)
-	h := register(t, s, "a")
-	for i := range 100 {
-		s.SetKey(i%groups, fmt.Appendf(nil, "%d", i))
-		s.Put(h, []byte("x"), []byte("v"))
-		scan(s, h)
-		if i%2 == 0 {
-			s.Delete(h, []byte("x"))
-		}
-	}
-	s.EndBatch()
-	log.want = true
-	s.Cut(1)
-	seen := map[string]bool{}
-	for _, b := range log.image {
-		entries := decodeEntries(b.Data)
-		if len(entries) != b.Entries {
-			t.Errorf("block of %d entries is said to have %d", len(entries), b.Entries)
-		}
-		for _, e := range entries {
-			if e.Group < b.GroupLo || e.Group > b.GroupHi {
-				t.Errorf("entry of group %d in a block of %d to %d", e.Group, b.GroupLo, b.GroupHi)
-			}
-			seen[describe(e)] = true
-		}
-	}
-	for i := range 100 {
-		if e := fmt.Sprintf("0/%d/x=v", i); seen[e] != (i%2 == 1) {
-			t.Errorf("%s in the image: %v", e, seen[e])
-		}
-	}
-	if len(seen) != 50 {
-		t.Errorf("%d entries", len(seen))
-	}
-}
-
 func testLoad(t *testing.T, open Open) {
 	s, log := setup(t, open)
 	h := register(t, s, "a")

@@ -1,0 +1,16 @@
+//go:build unix && !linux
+
+package bench
+
+import "time"
+
+// threadTimes says whether threadCPU measures CPU time; here it is wall time.
+const threadTimes = false
+
+var started = time.Now()
+
+// threadCPU stands in for the CPU time of a thread, which this system does not tell.
+func threadCPU() time.Duration { return time.Since(started) }
+
+// residentBytes is not known here.
+func residentBytes() int64 { return 0 }

@@ -1,0 +1,25 @@
+// Package bench is what `cairn bench` runs: measurements of the product by
+// itself, on the machine at hand, through the code that jobs use.
+//
+// RunState measures keyed state. Its parts, by the names that --only takes:
+//
+//	updates     what a change costs, with the changelog off and on, in turns
+//	checkpoint  time, bytes and PUTs against the size of the state, 1 % changed each time
+//	constant    the same at 10 MB/s of changes, a small and a large state in turns
+//	restore     from a base, from log alone, remote and local, and at twice the parallelism,
+//	            in turns with a plain reader of the same objects
+//	gc          CPU of a garbage collection with a large state, and without, in turns
+//	memory      bytes per entry
+//	pipeline    latency of a job of two stages at a fixed rate, with checkpoints
+//
+// Where a ratio is the point both sides run in one process, in turns, since the
+// speed of a machine changes from minute to minute. Objects are written as durably
+// as in a job. What a figure is about is in its result's text; the report has
+// each with its unit and the command that makes it again.
+//
+//	state.go      the configuration, and the order of the measurements
+//	report.go     results, figures and aims, as JSON and for people
+//	task.go       a subtask's share: records, the store, the changes
+//	process.go    an uploader and its tasks: load and checkpoints
+//	histogram.go  durations to percentiles
+package bench

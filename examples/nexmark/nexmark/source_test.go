@@ -1,0 +1,95 @@
+package nexmark
+
+import (
+	"io"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cairnstream/cairn/connector"
+	"github.com/cairnstream/cairn/connector/connectortest"
+)
+
+func TestSourceReplays(t *testing.T) {
+	for name, s := range map[string]Source{
+		"bounded":      {Count: 3000, Width: 3, Generator: Generator{Seed: 1}},
+		"out of order": {Count: 3000, Generator: Generator{Seed: 1, OutOfOrder: 7}},
+		"unbounded":    {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			connectortest.Source(t, connectortest.SourceConfig[Event]{Source: s, Most: 2000})
+		})
+	}
+}
+
+// events reads every split to its end.
+func events(t *testing.T, s Source) []string {
+	t.Helper()
+	splits, err := s.Splits(t.Context(), connector.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, split := range splits {
+		r, err := s.Open(t.Context(), connector.Env{}, split, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got connector.Records[Event]
+		for err == nil {
+			_, err = r.Next(t.Context(), 100, &got)
+		}
+		if err != io.EOF {
+			t.Fatal(err)
+		}
+		for i := range got.Values {
+			out = append(out, got.Values[i].String())
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestEventsDoNotDependOnTheSplits(t *testing.T) {
+	one, many := events(t, Source{Count: 2001, Width: 1}), events(t, Source{Count: 2001, Width: 5})
+	if len(one) != 2001 || !slices.Equal(one, many) {
+		t.Errorf("1 split makes %d events, 5 make %d, or others", len(one), len(many))
+	}
+}
+
+// TestPacedSourceCatchesUp: what was due during a pause comes after it.
+func TestPacedSourceCatchesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := Source{Rate: 1000, Width: 2}
+		splits, err := s.Splits(t.Context(), connector.Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := s.Open(t.Context(), connector.Env{}, splits[1], nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got connector.Records[Event]
+		read := func(during time.Duration) int {
+			got.Values, got.Times = nil, nil
+			for end := time.Now().Add(during); ; {
+				wait, err := r.Next(t.Context(), 10, &got)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if time.Now().Add(wait).After(end) {
+					return len(got.Values)
+				}
+				time.Sleep(wait) // virtual
+			}
+		}
+		if n := read(time.Second); n < 499 || n > 501 {
+			t.Errorf("%d events of half of 1000/s in a second", n)
+		}
+		time.Sleep(3 * time.Second) // virtual: held up
+		if n := read(0); n < 1499 || n > 1501 {
+			t.Errorf("%d events after 3 s of standing still", n)
+		}
+	})
+}

@@ -1,0 +1,242 @@
+package changelog
+
+import (
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/cairnstream/cairn/snapshot"
+	"github.com/cairnstream/cairn/state"
+)
+
+// target is a store that is being restored.
+type target struct {
+	name   string
+	into   Loader
+	lo, hi int
+
+	// newest is what the checkpoint says of each state, by name. Segments in front
+	// may have it in another schema.
+	newest map[string]definition
+
+	// mu is held alone by who registers states or loads entries, and together by
+	// those who load records.
+	mu     sync.RWMutex
+	states map[definition]*registered // by what segments say, without handles
+
+	// groups keeps the records of one key group from being loaded at once.
+	groups []sync.Mutex
+}
+
+// registered is a state as segments have it, and what the store makes of it.
+type registered struct {
+	handle state.Handle
+	// convert makes values of the newest schema of those in the segment; nil if
+	// that is the newest.
+	convert func(dst, value []byte) ([]byte, error)
+	value   []byte // scratch
+}
+
+func newTarget(t Target) *target {
+	out := &target{
+		name: t.Name, into: t.Into, lo: t.GroupLo, hi: t.GroupHi, newest: map[string]definition{},
+		states: map[definition]*registered{}, groups: make([]sync.Mutex, max(0, t.GroupHi-t.GroupLo+1)),
+	}
+	for _, k := range t.Handles {
+		for _, s := range k.States {
+			out.newest[s.Name] = definition{name: s.Name, kind: s.Kind, schema: s.Schema}
+		}
+	}
+	return out
+}
+
+// alone calls f while nothing else is loaded.
+func (t *target) alone(f func() error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return f()
+}
+
+// load loads what the segment has for its range and tells how many entries
+// that was.
+func (t *target) load(s snapshot.Segment, f frame) (int64, error) {
+	if f.content == contentRecords {
+		return t.loadRecords(s, f)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.loadEntriesLocked(s, f)
+}
+
+// loadEntriesLocked loads those entries that lie in the segment's narrowed range
+// of key groups and positions.
+func (t *target) loadEntriesLocked(s snapshot.Segment, f frame) (loaded int64, err error) {
+	handles := f.handles()
+	from, to := s.From, s.To
+	if s.Base {
+		from, to = 0, math.MaxUint64
+	}
+	body := f.body
+	for position := f.from + 1; len(body) > 0; position++ {
+		e, n, err := state.ReadEntry(body)
+		if err != nil {
+			return loaded, damaged(s.Ref.Key, err)
+		}
+		body = body[n:]
+		if position <= from || position > to || e.Group < s.GroupLo || e.Group > s.GroupHi {
+			continue
+		}
+		own := handles.find(e.Handle)
+		if own == nil {
+			if own, err = t.meetLocked(handles, s.Ref.Key, f, e.Handle, state.Variable, state.Variable); err != nil {
+				return loaded, err
+			}
+		}
+		if err := t.loadLocked(own, e); err != nil {
+			return loaded, err
+		}
+		loaded++
+	}
+	return loaded, nil
+}
+
+// loadLocked loads one entry of a segment.
+func (t *target) loadLocked(own *registered, e state.Entry) (err error) {
+	if own.convert != nil && !e.Deleted {
+		if own.value, err = own.convert(own.value[:0], e.Value); err != nil {
+			return err
+		}
+		e.Value = own.value
+	}
+	e.Handle = own.handle
+	return t.into.Load(e)
+}
+
+// loadRecords loads those runs of records that lie in the segment's narrowed
+// range of key groups.
+func (t *target) loadRecords(s snapshot.Segment, f frame) (loaded int64, err error) {
+	handles := f.handles()
+	var failed error // of the store, not of the object
+	run := func(r state.Records, group int, data []byte) error {
+		if group < s.GroupLo || group > s.GroupHi {
+			return nil
+		}
+		own := handles.find(r.Handle)
+		if own == nil {
+			own, failed = t.meet(handles, s.Ref.Key, f, r)
+		}
+		if failed == nil {
+			failed = t.loadRun(own, r, group, data)
+		}
+		loaded += int64(len(data) / r.Size())
+		return failed
+	}
+	err = readBlocks(f.body, func(block []byte) error { return state.ReadRecords(block, run) })
+	if err != nil && failed == nil {
+		err = damaged(s.Ref.Key, err)
+	}
+	return loaded, err
+}
+
+// loadRun loads a run of records, one by one if they have to be converted.
+func (t *target) loadRun(own *registered, r state.Records, group int, data []byte) error {
+	if own.convert != nil {
+		return t.alone(func() error { return t.loadRunLocked(own, r, group, data) })
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	m := &t.groups[group-t.lo]
+	m.Lock()
+	defer m.Unlock()
+	r.Handle = own.handle
+	return t.into.LoadRecords(r, group, data)
+}
+
+func (t *target) loadRunLocked(own *registered, r state.Records, group int, data []byte) error {
+	for ; len(data) > 0; data = data[r.Size():] {
+		e := state.Entry{
+			Group: group, Key: data[:r.KeySize], Sub: data[r.KeySize : r.KeySize+r.SubSize], Value: data[r.KeySize+r.SubSize : r.Size()],
+		}
+		if err := t.loadLocked(own, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// meet finds out about a state that a segment's records are of.
+func (t *target) meet(handles handles, key string, f frame, r state.Records) (own *registered, err error) {
+	err = t.alone(func() error {
+		own, err = t.meetLocked(handles, key, f, r.Handle, r.SubSize, r.ValueSize)
+		return err
+	})
+	return own, err
+}
+
+// meetLocked finds out about one of the states of a segment.
+func (t *target) meetLocked(handles handles, key string, f frame, h state.Handle, subSize, valueSize int) (*registered, error) {
+	d, err := f.definition(h)
+	if err != nil {
+		return nil, damaged(key, err)
+	}
+	own, err := t.registerLocked(d, subSize, valueSize)
+	if err == nil {
+		handles[h] = own
+	}
+	return own, err
+}
+
+// registerLocked tells the store of a state in its newest schema. A state that the
+// checkpoint says nothing of is taken as the segment has it.
+func (t *target) registerLocked(d definition, subSize, valueSize int) (*registered, error) {
+	d.handle = 0 // is the segment's own
+	if known := t.states[d]; known != nil {
+		return known, nil
+	}
+	stored := state.Definition{Name: d.name, Kind: d.kind, Schema: d.schema, SubSize: subSize, ValueSize: valueSize}
+	own := &registered{}
+	var err error
+	if newest, ok := t.newest[d.name]; ok && newest != d {
+		now := state.Definition{Name: d.name, Kind: newest.kind, Schema: newest.schema, SubSize: subSize, ValueSize: state.Variable}
+		if own.convert, err = state.Migration(stored, now); err != nil {
+			return nil, err
+		}
+		stored = now
+	}
+	if own.handle, err = t.into.Register(stored); err != nil {
+		return nil, fmt.Errorf("state %q: %w", d.name, err)
+	}
+	t.states[d] = own
+	return own, nil
+}
+
+// handles are a segment's handles as the store knows them; nil is one that it has
+// not been told of.
+type handles []*registered
+
+// handles makes the table for the segment's handles.
+func (f *frame) handles() handles {
+	size := 0
+	for _, d := range f.defs {
+		size = max(size, int(d.handle)+1)
+	}
+	return make(handles, size)
+}
+
+func (h handles) find(i state.Handle) *registered {
+	if int(i) < len(h) {
+		return h[i]
+	}
+	return nil
+}
+
+// definition finds the definition of one of the segment's handles. A handle may
+// have been defined again: the last one counts.
+func (f *frame) definition(h state.Handle) (definition, error) {
+	for i := len(f.defs) - 1; i >= 0; i-- {
+		if f.defs[i].handle == h {
+			return f.defs[i], nil
+		}
+	}
+	return definition{}, fmt.Errorf("entry of undefined state %d: %w", h, state.ErrCorrupt)
+}

@@ -1,0 +1,121 @@
+package lsm
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/cairnstream/cairn/state"
+)
+
+// discard is a log that keeps nothing but the last block.
+type discard struct{ image bool }
+
+func (*discard) Define(state.Handle, state.Definition)    {}
+func (*discard) Append(block []byte, _ int) (next []byte) { return block[:0] }
+func (d *discard) WantsImage(int64) bool                  { return d.image }
+func (d *discard) Image(state.Image)                      {}
+
+const (
+	benchBatch  = 1024
+	benchGroups = 1024
+	benchValue  = 100
+)
+
+// bench is a store of so many keys.
+type bench struct {
+	s      *Store
+	h      state.Handle
+	keys   int
+	rnd    *rand.Rand
+	ids    [benchBatch][8]byte
+	wanted [benchBatch]state.Wanted
+}
+
+func openBench(b testing.TB, keys int, memory int64) *bench {
+	s, err := Open(Config{GroupHi: benchGroups - 1, Log: &discard{}, Dir: filepath.Join(b.TempDir(), "store"), MemoryBytes: memory})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	h, err := s.Register(state.Definition{Name: "a", Kind: "value", Schema: "bytes", SubSize: 0, ValueSize: benchValue})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &bench{s: s, h: h, keys: keys, rnd: rand.New(rand.NewPCG(1, 2))}
+}
+
+func (x *bench) fill(b testing.TB) {
+	for at := 0; at < x.keys; at += benchBatch {
+		x.batch(b, func(i int) int { return min(at+i, x.keys-1) }, false)
+	}
+}
+
+// batch updates a batch of keys, each of them chosen by its place in it.
+func (x *bench) batch(b testing.TB, key func(i int) int, prefetch bool) {
+	for i := range benchBatch {
+		n := uint64(key(i)) * 0x9E3779B97F4A7C15
+		binary.LittleEndian.PutUint64(x.ids[i][:], n)
+		x.wanted[i] = state.Wanted{Handle: x.h, Group: int(n >> 54), Key: x.ids[i][:]}
+	}
+	if prefetch {
+		if err := x.s.Prefetch(x.wanted[:]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for i := range x.wanted {
+		w := &x.wanted[i]
+		x.s.SetKey(w.Group, w.Key)
+		v, _, err := x.s.Update(x.h, nil, benchValue)
+		if err != nil {
+			b.Fatal(err)
+		}
+		v[0]++
+	}
+	if err := x.s.EndBatch(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkUpdate updates uniformly random keys; ns/op is for one update.
+func BenchmarkUpdate(b *testing.B) {
+	for _, c := range []struct {
+		keys   int
+		cached string
+		memory int64
+	}{
+		{1e5, "all", 64 << 20}, {1e5, "10%", 6 << 20}, {1e6, "all", 512 << 20}, {1e6, "10%", 24 << 20}, {10e6, "10%", 256 << 20},
+	} {
+		b.Run(fmt.Sprintf("keys=%d/cached=%s", c.keys, c.cached), func(b *testing.B) {
+			x := openBench(b, c.keys, c.memory)
+			x.fill(b)
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				if n%benchBatch == 0 {
+					x.batch(b, func(int) int { return x.rnd.IntN(x.keys) }, true)
+				}
+				n++
+			}
+			b.ReportMetric(float64(x.s.footprint())/(1<<20), "MiB-cache")
+			b.ReportMetric(float64(x.s.states[0].table.Len()), "cached")
+		})
+	}
+}
+
+// residentKiB is the memory of the process.
+func residentKiB() int {
+	runtime.GC()
+	data, _ := os.ReadFile("/proc/self/statm")
+	var size, resident int
+	_, _ = fmt.Sscan(string(data), &size, &resident)
+	return resident * os.Getpagesize() / 1024
+}

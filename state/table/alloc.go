@@ -1,0 +1,221 @@
+package table
+
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+)
+
+// pageRef is the place of a page; 0 is none:
+//
+//	bits 0..3   class: the page has 128<<class bytes
+//	     4..13  unit of 256 bytes within the chunk
+//	    14..31  chunk
+type pageRef uint32
+
+const (
+	unitSize    = 256
+	classMax    = 5 // 4 KiB
+	blockSize   = 4 << 10
+	blockUnits  = blockSize / unitSize
+	chunkBlocks = 64 // 256 KiB: few objects for the garbage collector
+	chunkMax    = 1 << 18
+)
+
+func classSize(class int) int { return unitSize / 2 << class }
+
+func (r pageRef) class() int { return int(r & 15) }
+
+func makeRef(chunk, unit, class int) pageRef { return pageRef(chunk<<14 | unit<<4 | class) }
+
+// alloc gives pages out of chunks. A chunk is divided into blocks of 4 KiB, and a
+// block is a page or is divided into smaller pages of one class. A block whose
+// pages are all free can become another class; a chunk whose blocks are all free
+// goes back to Go.
+//
+// Invariant: a page is part of exactly one of: a directory, the pages that wait to
+// be freed (Table.retired, Table.limbo), and the free bits here.
+//
+// bufs is only ever appended to, or has an element set to nil; loads of several
+// groups at once read it while one of them appends.
+type alloc struct {
+	bufs atomic.Pointer[[][]byte] // by chunk
+
+	mu      sync.Mutex
+	chunks  []chunk
+	open    []int              // chunks with free blocks; may name others too
+	partial [classMax][]uint32 // blocks with free pages, by class; may name others too
+	unused  []int              // chunk numbers without memory
+	bytes   int64
+}
+
+type chunk struct {
+	blocks int
+	free   uint64 // blocks
+	opened bool   // in alloc.open
+	block  [chunkBlocks]block
+}
+
+// block is 4 KiB that are divided into pages of a class; 0 is not divided.
+type block struct {
+	class  uint8
+	listed uint8  // bit per class: in alloc.partial
+	free   uint16 // pages
+}
+
+func (a *alloc) init() {
+	bufs := make([][]byte, 0, 8)
+	a.bufs.Store(&bufs)
+}
+
+// page returns the bytes of a page.
+func (a *alloc) page(r pageRef) []byte {
+	chunk := (*a.bufs.Load())[r>>14]
+	at := int(r>>4&1023) * unitSize
+	size := classSize(int(r & 15))
+	return chunk[at : at+size : at+size]
+}
+
+// get returns a page of a class. Its bytes are anything.
+func (a *alloc) get(class int) pageRef {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if class == classMax {
+		c, b := a.getBlock()
+		return makeRef(c, b*blockUnits, class)
+	}
+	list := &a.partial[class]
+	for len(*list) > 0 {
+		at := (*list)[len(*list)-1]
+		b := &a.chunks[at/chunkBlocks].block[at%chunkBlocks]
+		if int(b.class) == class && b.free != 0 {
+			return a.take(at, b)
+		}
+		b.listed &^= 1 << class
+		*list = (*list)[:len(*list)-1]
+	}
+	c, i := a.getBlock()
+	b := &a.chunks[c].block[i]
+	b.class, b.free = uint8(class), pagesOf(class)
+	a.list(uint32(c*chunkBlocks+i), b)
+	return a.take(uint32(c*chunkBlocks+i), b)
+}
+
+// pagesOf is the free bits of a block whose pages are all free.
+func pagesOf(class int) uint16 { return uint16(1<<(blockSize/classSize(class)) - 1) }
+
+// take takes a free page of a divided block.
+func (a *alloc) take(at uint32, b *block) pageRef {
+	i := bits.TrailingZeros16(b.free)
+	b.free &^= 1 << i
+	class := int(b.class)
+	unit := int(at%chunkBlocks)*blockUnits + i*(classSize(class)/unitSize)
+	return makeRef(int(at/chunkBlocks), unit, class)
+}
+
+// list puts a block with free pages on its class's list.
+func (a *alloc) list(at uint32, b *block) {
+	if bit := uint8(1) << b.class; b.listed&bit == 0 {
+		b.listed |= bit
+		a.partial[b.class] = append(a.partial[b.class], at)
+	}
+}
+
+func (a *alloc) getBlock() (c, b int) {
+	for len(a.open) > 0 {
+		c = a.open[len(a.open)-1]
+		ch := &a.chunks[c]
+		if ch.free != 0 {
+			b = bits.TrailingZeros64(ch.free)
+			ch.free &^= 1 << b
+			return c, b
+		}
+		ch.opened = false
+		a.open = a.open[:len(a.open)-1]
+	}
+	a.addChunk()
+	return a.getBlock()
+}
+
+// addChunk adds memory. The first chunks are small.
+func (a *alloc) addChunk() {
+	c := len(a.chunks)
+	if n := len(a.unused); n > 0 {
+		c, a.unused = a.unused[n-1], a.unused[:n-1]
+	} else {
+		if c == chunkMax {
+			panic("state table: more than 64 GiB of slots in one state of one subtask: use the lsm backend or a higher parallelism")
+		}
+		a.chunks = append(a.chunks, chunk{})
+	}
+	blocks := min(chunkBlocks, 4<<min(c, 8))
+	buf := make([]byte, blocks*blockSize)
+	a.bytes += int64(len(buf))
+	a.setBuf(c, buf)
+	ch := &a.chunks[c]
+	ch.blocks, ch.free = blocks, allBlocks(blocks)
+	a.openChunk(c)
+}
+
+func (a *alloc) openChunk(c int) {
+	if ch := &a.chunks[c]; !ch.opened {
+		ch.opened = true
+		a.open = append(a.open, c)
+	}
+}
+
+// setBuf sets the memory of a chunk, for readers of bufs at the same time.
+func (a *alloc) setBuf(c int, buf []byte) {
+	bufs := *a.bufs.Load()
+	if c == len(bufs) {
+		bufs = append(bufs, buf)
+	} else {
+		bufs = append([][]byte(nil), bufs...)
+		bufs[c] = buf
+	}
+	a.bufs.Store(&bufs)
+}
+
+func allBlocks(n int) uint64 { return 1<<n - 1 } // for n = 64 too
+
+// put frees a page.
+func (a *alloc) put(r pageRef) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c, unit := int(r>>14), int(r>>4&1023)
+	i := unit / blockUnits
+	b := &a.chunks[c].block[i]
+	if r.class() < classMax {
+		b.free |= 1 << (unit % blockUnits / (classSize(r.class()) / unitSize))
+		if b.free != pagesOf(r.class()) {
+			a.list(uint32(c*chunkBlocks+i), b)
+			return
+		}
+		b.class, b.free = 0, 0
+	}
+	a.putBlock(c, i)
+}
+
+func (a *alloc) putBlock(c, i int) {
+	ch := &a.chunks[c]
+	ch.free |= 1 << i
+	if ch.free == allBlocks(ch.blocks) && a.spare(c) {
+		a.bytes -= int64(ch.blocks * blockSize)
+		a.setBuf(c, nil)
+		ch.free = 0 // opened and listed stay: the lists may name it
+		a.unused = append(a.unused, c)
+		return
+	}
+	a.openChunk(c)
+}
+
+// spare reports whether another chunk has free blocks, so that one that is
+// emptied and filled again does not go back and forth.
+func (a *alloc) spare(c int) bool {
+	for i := len(a.open) - 1; i >= 0; i-- {
+		if o := a.open[i]; o != c && a.chunks[o].free != 0 {
+			return true
+		}
+	}
+	return false
+}

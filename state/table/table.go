@@ -1,0 +1,227 @@
+package table
+
+import "sync"
+
+// Config says what a table is for.
+type Config struct {
+	// GroupLo and GroupHi are the first and the last key group.
+	GroupLo, GroupHi int
+	// KeySize, SubSize and ValueSize are the sizes that entries are expected to have,
+	// or state.Variable: then the first entries decide about the slots. Entries of other
+	// sizes are taken too.
+	KeySize, SubSize, ValueSize int
+}
+
+// Ref is the place of an entry, until the next call that changes the table: 16 bits of
+// slot below 32 of page.
+type Ref uint64
+
+func makeEntryRef(r pageRef, slot uint32) Ref { return Ref(r)<<16 | Ref(slot) }
+
+func (r Ref) page() pageRef { return pageRef(r >> 16) }
+func (r Ref) slot() uint32  { return uint32(r & 0xffff) }
+
+// Flags are four bits of the caller's per entry; a new entry has none.
+type Flags uint8
+
+// Table holds one state's entries. One goroutine uses it; LoadRun and View
+// say what others may do.
+type Table struct {
+	layout
+	alloc  alloc
+	groups []group
+	lo     int
+
+	epoch uint32  // of pages made now: the number of freezes so far
+	views []*View // open ones
+
+	slab    slab
+	changed []Ref     // entries changed in this batch: see batch.go
+	next    int       // the first of them that NextChanged has not looked at
+	retired []pageRef // freed in this batch
+	limbo   []pageRef // freed, but views may read them
+	hand    Hand      // Sweep's
+
+	entries, bytes int64
+	dirBytes       int64
+	expect         Config     // sizes as told; Variable if not
+	seen           [3]int     // the largest key, sub-key, value that decided about the layout
+	mu             sync.Mutex // for LoadRun, of several groups at once
+}
+
+// New makes an empty table.
+func New(cfg Config) *Table {
+	t := &Table{lo: cfg.GroupLo, groups: make([]group, cfg.GroupHi-cfg.GroupLo+1), expect: cfg, epoch: 1}
+	t.alloc.init()
+	t.slab.init()
+	t.layout = t.wanted()
+	return t
+}
+
+// Len is the number of entries, whatever their flags.
+func (t *Table) Len() int { return int(t.entries) }
+
+// Bytes is the length of all their keys, sub-keys and values.
+func (t *Table) Bytes() int64 { return t.bytes }
+
+// Footprint is how much memory the table has, including what it keeps for the next
+// entries and what views may still read.
+func (t *Table) Footprint() int64 {
+	return t.alloc.bytes + t.slab.footprint() + t.dirBytes + int64(len(t.groups))*groupBytes
+}
+
+// groupBytes is about the size of a group and its first directory.
+const groupBytes = 48
+
+// locate finds an entry. key and sub must fit want.
+func (t *Table) locate(k *Key, sub []byte, want head) (pageRef, []byte, uint32, bool) {
+	g := &t.groups[k.Group-t.lo]
+	if g.dir == nil {
+		return 0, nil, 0, false
+	}
+	r := g.dir[uint64(want.hash())>>g.shift]
+	if r == 0 {
+		return 0, nil, 0, false
+	}
+	p := t.alloc.page(r)
+	i, ok := t.search(p, t.slots[r.class()], want, k.Bytes, sub)
+	return r, p, i, ok
+}
+
+// Find returns the place of an entry.
+func (t *Table) Find(k *Key, sub []byte) (Ref, bool) {
+	r, _, i, ok := t.locate(k, sub, t.match(entryHash(k, sub), k.Bytes, sub))
+	return makeEntryRef(r, i), ok
+}
+
+// Get returns an entry's value and flags. The value is valid, and not to be changed,
+// until the next call that changes the table.
+func (t *Table) Get(k *Key, sub []byte) (value []byte, f Flags, ok bool) {
+	_, p, i, ok := t.locate(k, sub, t.match(entryHash(k, sub), k.Bytes, sub))
+	if !ok {
+		return nil, 0, false
+	}
+	at := t.slotAt(i)
+	h := head(u64(p, at))
+	return t.valueOf(p, at, h), h.flags(), true
+}
+
+// Upsert finds an entry or makes it, and gives its value a size: as much as fits
+// is kept, the rest is zero. The value may be overwritten until the next call
+// that changes the table.
+func (t *Table) Upsert(k *Key, sub []byte, size int) (r Ref, value []byte, existed bool) {
+	pr, p, i, existed := t.entry(k, sub, size)
+	at := t.slotAt(i)
+	return makeEntryRef(pr, i), t.valueOf(p, at, head(u64(p, at))), existed
+}
+
+// Change is Upsert and MarkChanged in one. f are the entry's flags.
+func (t *Table) Change(k *Key, sub []byte, size int) (r Ref, value []byte, f Flags, existed bool) {
+	pr, p, i, existed := t.entry(k, sub, size)
+	at := t.slotAt(i)
+	h := head(u64(p, at))
+	r = makeEntryRef(pr, i)
+	if h&changed == 0 {
+		h |= changed
+		putU64(p, at, uint64(h))
+		t.changed = append(t.changed, r)
+	}
+	return r, t.valueOf(p, at, h), h.flags(), existed
+}
+
+// entry returns the slot of an entry, which it makes if there is none, with a value of
+// that size, in a page that may be written.
+func (t *Table) entry(k *Key, sub []byte, size int) (pageRef, []byte, uint32, bool) {
+	hash := entryHash(k, sub)
+	r, p, i, ok := t.locate(k, sub, t.match(hash, k.Bytes, sub))
+	if !ok {
+		r, p, i = t.insert(k, sub, hash, size)
+		return r, p, i, false
+	}
+	if len(t.views) > 0 {
+		r, p = t.own(&t.groups[k.Group-t.lo], hash, r, p)
+	}
+	at := t.slotAt(i)
+	if h := head(u64(p, at)); h&valueOut != 0 || h.valueLen() != size {
+		r, p, i = t.resize(r, p, i, size)
+	}
+	return r, p, i, true
+}
+
+// insert adds an entry that is not there, with a zero value.
+func (t *Table) insert(k *Key, sub []byte, hash uint32, size int) (pageRef, []byte, uint32) {
+	t.adapt(len(k.Bytes), len(sub), size)
+	r, p := t.pageFor(k.Group-t.lo, hash)
+	i := t.place(r, p, k, sub, hash, size)
+	t.groups[k.Group-t.lo].used++
+	t.entries++
+	t.bytes += int64(len(k.Bytes) + len(sub) + size)
+	return r, p, i
+}
+
+// place writes a new entry into a page that has room.
+func (t *Table) place(r pageRef, p []byte, k *Key, sub []byte, hash uint32, size int) uint32 {
+	n := t.slots[r.class()]
+	i := t.freeSlot(p, n, hash)
+	at := t.slotAt(i)
+	h := t.match(hash, k.Bytes, sub)
+	if h&keysOut != 0 {
+		putU64(p, at+t.keyOff, t.slab.putKeys(hash, pageGroup(p), k.Bytes, sub))
+	} else {
+		copy(p[at+t.keyOff:], k.Bytes)
+		copy(p[at+t.subOff:], sub)
+	}
+	if size > t.valCap {
+		h |= valueOut
+		putU64(p, at+headSize, t.slab.newValue(hash, pageGroup(p), size, size))
+	} else {
+		clear(p[at+headSize : at+headSize+size]) // a slot is free with anything in it
+		h = h.withValueLen(size)
+	}
+	putU64(p, at, uint64(h))
+	putU32(p, 0, pageUsed(p)+1)
+	return i
+}
+
+// Resize gives an entry's value a size, as Upsert does.
+func (t *Table) Resize(ref Ref, size int) (Ref, []byte) {
+	r, p, i := t.write(ref)
+	r, p, i = t.resize(r, p, i, size)
+	at := t.slotAt(i)
+	return makeEntryRef(r, i), t.valueOf(p, at, head(u64(p, at)))
+}
+
+// Remove takes an entry out. It must not be marked as changed.
+func (t *Table) Remove(ref Ref) {
+	r, p, i := t.write(ref)
+	hash := t.headAt(p, i).hash()
+	t.remove(r, p, i)
+	t.shrink(&t.groups[pageGroup(p)], hash, r, p)
+}
+
+// remove is Remove, in a page that may be written, without giving memory back.
+func (t *Table) remove(r pageRef, p []byte, i uint32) {
+	at := t.slotAt(i)
+	h := head(u64(p, at))
+	e := t.item(p, at, h)
+	t.entries--
+	t.bytes -= int64(len(e.Key) + len(e.Sub) + len(e.Value))
+	t.groups[pageGroup(p)].used--
+	if h&keysOut != 0 {
+		t.slab.release(u64(p, at+t.keyOff))
+	}
+	if h&valueOut != 0 {
+		t.slab.release(u64(p, at+headSize))
+	}
+	t.unslot(r, p, i)
+}
+
+// write returns an entry's page and slot, to be written.
+func (t *Table) write(ref Ref) (pageRef, []byte, uint32) {
+	r, i := ref.page(), ref.slot()
+	p := t.alloc.page(r)
+	if len(t.views) > 0 {
+		r, p = t.own(&t.groups[pageGroup(p)], t.headAt(p, i).hash(), r, p)
+	}
+	return r, p, i
+}

@@ -1,0 +1,101 @@
+package stream
+
+import (
+	"fmt"
+
+	"github.com/cairnstream/cairn/codec"
+	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/engine"
+	"github.com/cairnstream/cairn/state"
+)
+
+// Keyed is a stream whose records have a key: records of one key go to one
+// subtask, in the order in which each upstream subtask had them.
+type Keyed[K, T any] struct {
+	s   Stream[T]
+	key func(T) K
+}
+
+// KeyBy gives the records of a stream a key. key must give the same for the
+// same record on every machine; K needs a codec that gives equal bytes for equal keys.
+// Once the job has state, K stays as it is: keys decide where their state lies.
+func KeyBy[K, T any](s Stream[T], key func(T) K) Keyed[K, T] { return Keyed[K, T]{s, key} }
+
+// addKeyed declares an operator with keyed state and its hash edges.
+func addKeyed[K, In any](k Keyed[K, In], name string, set *settings, open func(*engine.OpContext, *keyTracker[K, In]) (engine.Transform[In], error)) dataflow.Operator {
+	p := k.s.p
+	keys, err := codec.Key[K]()
+	if err != nil {
+		p.problem(name, fmt.Errorf("key: %w", err))
+		keys = noCodec[K]{}
+	}
+	code := engine.NewKeyedTransform(keys.Schema(), func(ctx *engine.OpContext) (engine.Transform[In], error) {
+		return open(ctx, newKeyTracker(ctx, k.key, keys))
+	})
+	o := p.add(dataflow.Operator{Name: name, Kind: dataflow.Transform, Stateful: true}, set, code)
+	connect(k.s, o, dataflow.Hash, func() engine.Edge { return engine.NewHashEdge(k.newAppendKey(keys)) })
+	return o
+}
+
+// noCodec stands in for the codec of a key that has none, in a pipeline that will
+// not become a program.
+type noCodec[K any] struct{ codec.Codec[K] }
+
+func (noCodec[K]) Schema() string { return "" }
+
+// newAppendKey returns a maker of functions that append a record's encoded key.
+func (k Keyed[K, T]) newAppendKey(keys codec.Codec[K]) func() func([]byte, T) []byte {
+	return func() func([]byte, T) []byte {
+		var key K // kept, since the codec makes it escape
+		return func(dst []byte, v T) []byte {
+			key = k.key(v)
+			return keys.Append(dst, &key)
+		}
+	}
+}
+
+// keyTracker sets a store to the key of each record.
+type keyTracker[K, In any] struct {
+	of     func(In) K
+	codec  codec.Codec[K]
+	store  state.Store
+	misses state.Prefetcher // the store, if a miss is dear; else nil
+	groups int
+
+	key    K
+	buf    []byte
+	wanted wanted
+}
+
+func newKeyTracker[K, In any](ctx *engine.OpContext, of func(In) K, keys codec.Codec[K]) *keyTracker[K, In] {
+	t := &keyTracker[K, In]{of: of, codec: keys, store: state.Unwrap(ctx.Store), groups: ctx.KeyGroups}
+	t.misses, _ = t.store.(state.Prefetcher)
+	return t
+}
+
+// set chooses the key of record i of b.
+func (t *keyTracker[K, In]) set(b *engine.Batch[In], i int) K {
+	t.buf = t.append(t.buf[:0], b.Values[i])
+	t.store.SetKey(t.group(b, i, t.buf), t.buf)
+	return t.key
+}
+
+func (t *keyTracker[K, In]) append(dst []byte, v In) []byte {
+	t.key = t.of(v)
+	return t.codec.Append(dst, &t.key)
+}
+
+func (t *keyTracker[K, In]) group(b *engine.Batch[In], i int, key []byte) int {
+	if len(b.Groups) > 0 {
+		return int(b.Groups[i])
+	}
+	return dataflow.KeyGroup(dataflow.KeyHash(key), t.groups)
+}
+
+// decode reads an encoded key.
+func (t *keyTracker[K, In]) decode(key []byte) (k K, err error) {
+	if _, err := t.codec.Decode(key, &t.key); err != nil {
+		return k, fmt.Errorf("key of a timer: %w", err)
+	}
+	return t.key, nil
+}
