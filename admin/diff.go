@@ -77,7 +77,7 @@ func openDiff(ctx context.Context, t *tree, s *stored, a, b string) (*diff, erro
 		if err != nil {
 			return nil, err
 		}
-		if *side.into, err = s.read(ctx, id); err != nil {
+		if *side.into, err = s.open(ctx, id); err != nil {
 			return nil, err
 		}
 	}

@@ -48,7 +48,7 @@ func TestViewKeepsEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"subtask":null,"worker":"<w>","process":"","state":null,"stats":{"subtask":null,"records_in":9007199254740993,"records_out":0,` +
-		`"bytes_in":0,"state_entries":0,"state_bytes":0,"watermark_ms":0,"bad_records":0,"busy":0,"backpressured":0,"records_in_per_second":0,"records_out_per_second":0},"more":1}`
+		`"bytes_in":0,"state_entries":0,"state_bytes":0,"watermark_ms":0,"bad_records":0,"busy":0,"backpressured":0,"records_in_per_second":0,"records_out_per_second":0,"lag_bytes":0,"lag_ms":0},"more":1}`
 	if string(text) != want {
 		t.Errorf("got\n%s\nwant\n%s", text, want)
 	}

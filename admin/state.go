@@ -53,7 +53,7 @@ type look struct {
 
 // look finds an operator. One that has no such state is an error that says what there is.
 func (t *tree) look(ctx context.Context, s *stored, uid string, f lookFlags) (*look, error) {
-	meta, err := s.read(ctx, f.checkpoint)
+	meta, err := s.open(ctx, f.checkpoint)
 	if err != nil {
 		return nil, err
 	}

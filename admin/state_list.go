@@ -54,7 +54,7 @@ type stateView struct {
 }
 
 func (t *tree) stateList(ctx context.Context, s *stored, f lookFlags, count bool) error {
-	meta, err := s.read(ctx, f.checkpoint)
+	meta, err := s.open(ctx, f.checkpoint)
 	if err != nil {
 		return err
 	}

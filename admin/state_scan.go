@@ -62,8 +62,8 @@ func (t *tree) stateScan(ctx context.Context, l *look, f scanFlags) error {
 		}
 		return nil
 	}
-	if err = l.items(f, show); err == nil {
-		err = l.entries(ctx, show)
+	if err = l.entries(ctx, show); err == nil {
+		err = l.items(f, show)
 	}
 	if err != nil && !errors.Is(err, errEnough) {
 		return err

@@ -27,6 +27,9 @@ type stored struct {
 	store  *checkpointstore.Store
 	job    dataflow.JobID
 	found  []checkpointstore.Found // oldest first, never empty
+	// again finds them anew: a running job drops its oldest while they are read.
+	again func(ctx context.Context) ([]checkpointstore.Found, error)
+	read  []dataflow.CheckpointID // what was read
 }
 
 // storedCommand is a command that reads a job's checkpoints, with its flag
@@ -38,6 +41,9 @@ func (t *tree) storedCommand(cmd *cobra.Command, work func(ctx context.Context, 
 		if url == "" {
 			return t.run(func(ctx context.Context, c *Client, given []string) error {
 				s, err := askStored(ctx, c, given[0])
+				if status.Code(err) == codes.Unavailable {
+					err = fmt.Errorf("%w; with --object-store URL none is needed", err)
+				}
 				return t.withStored(ctx, s, err, given, work)
 			})(cmd, given)
 		}
@@ -61,7 +67,23 @@ func (t *tree) withStored(ctx context.Context, s *stored, err error, given []str
 		return err
 	}
 	defer s.bucket.Close() // only read
-	return work(ctx, s, given)
+	err = work(ctx, s, given)
+	if !errors.Is(err, objectstore.ErrNotFound) {
+		return err
+	}
+	for _, id := range s.read {
+		if dropped, askErr := s.dropped(ctx, id); askErr == nil && dropped {
+			return status.Errorf(codes.NotFound, "checkpoint %d of job %s was dropped while it was read: the job keeps only its newest; take a newer one, or let it keep more", id, s.job)
+		}
+	}
+	return err
+}
+
+// dropped tells whether a checkpoint that was there has been dropped since: by
+// retention, or by hand.
+func (s *stored) dropped(ctx context.Context, id dataflow.CheckpointID) (bool, error) {
+	found, err := s.again(ctx)
+	return !slices.ContainsFunc(found, func(f checkpointstore.Found) bool { return f.Checkpoint == id }), err
 }
 
 // askStored asks the cluster for its bucket and for what can be restored.
@@ -70,15 +92,10 @@ func askStored(ctx context.Context, c *Client, job string) (*stored, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := call(ctx, c, "find the checkpoints", wire.ControlClient.ListCheckpoints, &wire.ListCheckpointsRequest{Job: job})
-	if err != nil {
-		return nil, err
-	}
 	s := &stored{job: dataflow.JobID(job)}
-	for _, k := range slices.Backward(list.Checkpoints) { // they come newest first
-		if k.Restorable {
-			s.found = append(s.found, checkpointstore.Found{Checkpoint: dataflow.CheckpointID(k.Id), Key: k.MetadataKey, Size: k.MetadataSize})
-		}
+	s.again = func(ctx context.Context) ([]checkpointstore.Found, error) { return askFound(ctx, c, job) }
+	if s.found, err = s.again(ctx); err != nil {
+		return nil, err
 	}
 	if len(s.found) == 0 {
 		return nil, status.Errorf(codes.NotFound, "job %s has no completed checkpoint yet; `cairn checkpoint trigger %s` takes one", job, job)
@@ -88,6 +105,21 @@ func askStored(ctx context.Context, c *Client, job string) (*stored, error) {
 	}
 	s.store = checkpointstore.New(s.bucket, cluster.Cluster)
 	return s, nil
+}
+
+// askFound asks for the checkpoints that can be restored.
+func askFound(ctx context.Context, c *Client, job string) ([]checkpointstore.Found, error) {
+	list, err := call(ctx, c, "find the checkpoints", wire.ControlClient.ListCheckpoints, &wire.ListCheckpointsRequest{Job: job})
+	if err != nil {
+		return nil, err
+	}
+	var found []checkpointstore.Found
+	for _, k := range slices.Backward(list.Checkpoints) { // they come newest first
+		if k.Restorable {
+			found = append(found, checkpointstore.Found{Checkpoint: dataflow.CheckpointID(k.Id), Key: k.MetadataKey, Size: k.MetadataSize})
+		}
+	}
+	return found, nil
 }
 
 // findStored looks for a job's metadata objects in a bucket.
@@ -115,7 +147,8 @@ func findIn(ctx context.Context, bucket objectstore.Bucket, job dataflow.JobID) 
 		return nil, err
 	}
 	s := &stored{bucket: bucket, store: checkpointstore.New(bucket, owner.Cluster), job: job}
-	if s.found, err = s.store.Find(ctx, job); err != nil {
+	s.again = func(ctx context.Context) ([]checkpointstore.Found, error) { return s.store.Find(ctx, job) }
+	if s.found, err = s.again(ctx); err != nil {
 		return nil, err
 	}
 	if len(s.found) == 0 {
@@ -159,12 +192,13 @@ func (s *stored) pick(id uint64) (checkpointstore.Found, error) {
 	return checkpointstore.Found{}, status.Errorf(codes.NotFound, "job %s has no checkpoint %d that can be restored; it has %s", s.job, id, nameList(ids))
 }
 
-// read picks a checkpoint and reads its metadata object.
-func (s *stored) read(ctx context.Context, id uint64) (*checkpointstore.Metadata, error) {
+// open picks a checkpoint and reads its metadata object.
+func (s *stored) open(ctx context.Context, id uint64) (*checkpointstore.Metadata, error) {
 	f, err := s.pick(id)
 	if err != nil {
 		return nil, err
 	}
+	s.read = append(s.read, f.Checkpoint)
 	m, err := s.store.ReadFound(ctx, f.Key)
 	if err != nil {
 		return nil, fmt.Errorf("metadata of checkpoint %d: %w", f.Checkpoint, err)

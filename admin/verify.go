@@ -62,6 +62,7 @@ func (s *stored) choose(given []string, all bool) ([]checkpointstore.Found, erro
 type verdict struct {
 	Checkpoint  dataflow.CheckpointID `json:"checkpoint"`
 	Restorable  bool                  `json:"restorable"`
+	Dropped     bool                  `json:"dropped"` // by the job, while it was read: it is not damaged
 	MetadataKey string                `json:"metadata_key"`
 	Objects     int                   `json:"objects"`
 	Bytes       int64                 `json:"bytes"`
@@ -83,33 +84,42 @@ type problemView struct {
 func (s *stored) verify(ctx context.Context, f checkpointstore.Found, p *progress) (verdict, error) {
 	begun := time.Now()
 	v := verdict{Checkpoint: f.Checkpoint, MetadataKey: f.Key, Problems: []problemView{}}
-	m, err := s.store.ReadFound(ctx, f.Key)
-	switch {
-	case errors.Is(err, objectstore.ErrCorrupt), errors.Is(err, objectstore.ErrNotFound):
-		v.Problems = append(v.Problems, problemView{Object: f.Key, Error: err.Error(), NeededBy: []dataflow.CheckpointID{f.Checkpoint}})
-		v.Seconds = time.Since(begun).Seconds()
-		return v, nil
-	case err != nil:
+	err := s.verifyInto(ctx, &v, p)
+	v.Seconds = time.Since(begun).Seconds()
+	if err != nil {
 		return v, fmt.Errorf("checkpoint %d: %w", f.Checkpoint, err)
+	}
+	if len(v.Problems) == 0 {
+		return v, nil
+	}
+	if v.Dropped, err = s.dropped(ctx, f.Checkpoint); err != nil || v.Dropped {
+		return v, err
+	}
+	return v, s.blame(ctx, &v)
+}
+
+func (s *stored) verifyInto(ctx context.Context, v *verdict, p *progress) error {
+	m, err := s.store.ReadFound(ctx, v.MetadataKey)
+	if errors.Is(err, objectstore.ErrCorrupt) || errors.Is(err, objectstore.ErrNotFound) {
+		v.Problems = append(v.Problems, problemView{Object: v.MetadataKey, Error: err.Error()})
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp("", "cairn-verify-")
 	if err != nil {
-		return v, fmt.Errorf("scratch folder: %w", err)
+		return fmt.Errorf("scratch folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	report, err := changelog.Verify(ctx, changelog.VerifyConfig{
-		Bucket: s.bucket, Processes: m.Processes, Open: scratchIn(dir), Progress: p.bytes(fmt.Sprintf("checkpoint %d:", f.Checkpoint)),
+		Bucket: s.bucket, Processes: m.Processes, Open: scratchIn(dir), Progress: p.bytes(fmt.Sprintf("checkpoint %d:", v.Checkpoint)),
 	})
 	if err != nil {
-		return v, fmt.Errorf("checkpoint %d: %w", f.Checkpoint, err)
+		return err
 	}
-	v.take(report)
-	for _, o := range inspect.Operators(m.Processes) {
-		entries, _ := o.Entries()
-		v.Entries += entries
-	}
-	v.Seconds = time.Since(begun).Seconds()
-	return v, s.blame(ctx, &v)
+	v.take(report, m)
+	return nil
 }
 
 // scratchIn opens stores in dir. Verify has one at a time; the next takes its place.
@@ -123,29 +133,31 @@ func scratchIn(dir string) func(uid dataflow.UID, k snapshot.Keyed) (changelog.S
 	}
 }
 
-func (v *verdict) take(r *changelog.Report) {
+func (v *verdict) take(r *changelog.Report, m *checkpointstore.Metadata) {
 	v.Restorable, v.Objects, v.Bytes, v.RestoreS = r.Restorable(), r.Objects, r.Bytes, r.Replay.Seconds()
+	for _, o := range inspect.Operators(m.Processes) {
+		entries, _ := o.Entries()
+		v.Entries += entries
+	}
 	for _, p := range r.Problems {
 		v.Problems = append(v.Problems, problemView{Object: p.Object, Operator: string(p.UID), Error: p.Err.Error()})
 	}
 }
 
-// blame finds out which checkpoints need what is damaged. Those whose own metadata
-// can't be read need nothing that anyone could know.
+// blame finds out which checkpoints need what is damaged. Of those whose own
+// metadata can't be read nobody can tell.
 func (s *stored) blame(ctx context.Context, v *verdict) error {
-	if len(v.Problems) == 0 {
-		return nil
-	}
 	for _, f := range s.newestFirst() {
+		var processes []snapshot.Process
 		m, err := s.store.ReadFound(ctx, f.Key)
-		if errors.Is(err, objectstore.ErrCorrupt) || errors.Is(err, objectstore.ErrNotFound) {
-			continue
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			processes = m.Processes
+		case !errors.Is(err, objectstore.ErrCorrupt) && !errors.Is(err, objectstore.ErrNotFound):
 			return fmt.Errorf("checkpoint %d: %w", f.Checkpoint, err)
 		}
 		for i := range v.Problems {
-			if p := &v.Problems[i]; f.Checkpoint == v.Checkpoint || names(m.Processes, p.Object) {
+			if p := &v.Problems[i]; f.Checkpoint == v.Checkpoint || names(processes, p.Object) {
 				p.NeededBy = append(p.NeededBy, f.Checkpoint)
 			}
 		}

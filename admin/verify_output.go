@@ -7,6 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/cairnstream/cairn/checkpointstore"
 	"github.com/cairnstream/cairn/dataflow"
 )
@@ -38,13 +41,16 @@ func (t *tree) checkpointVerify(ctx context.Context, s *stored, found []checkpoi
 			return err
 		}
 	}
-	bad := damaged(verdicts)
+	bad, verdictless := damaged(verdicts), !slices.ContainsFunc(verdicts, func(v verdict) bool { return !v.Dropped })
 	if t.output == "json" {
-		if err := t.printJSON(object{{"job", s.job}, {"restorable", len(bad) == 0}, {"checkpoints", verdicts}}); err != nil {
+		if err := t.printJSON(object{{"job", s.job}, {"restorable", len(bad) == 0 && !verdictless}, {"checkpoints", verdicts}}); err != nil {
 			return err
 		}
 	}
-	if len(bad) == 0 {
+	switch {
+	case verdictless:
+		return status.Errorf(codes.NotFound, "job %s drops its checkpoints faster than they are read: let it keep more, or verify it when it has ended", s.job)
+	case len(bad) == 0:
 		return nil
 	}
 	return fmt.Errorf("checkpoint %s of job %s: not restorable; %s", idList(bad), s.job, s.wayOut(verdicts))
@@ -57,12 +63,21 @@ func (t *tree) showVerdict(s *stored, v verdict) error {
 			v.Checkpoint, s.job, read, secondsText(v.Seconds-v.RestoreS), entriesText(v.Entries), secondsText(v.RestoreS))
 		return err
 	}
+	if v.Dropped {
+		_, err := fmt.Fprintf(t.stdout, "checkpoint %d of job %s: dropped by the job while it was read; no verdict\n", v.Checkpoint, s.job)
+		return err
+	}
 	fmt.Fprintf(t.stdout, "checkpoint %d of job %s: NOT RESTORABLE; %s read in %s\n", v.Checkpoint, s.job, read, secondsText(v.Seconds))
 	var rows [][]string
 	for _, p := range v.Problems {
-		rows = append(rows, []string{dash(p.Object), dash(p.Operator), idList(p.NeededBy), strings.TrimPrefix(p.Error, "object "+p.Object+": ")})
+		rows = append(rows, []string{dash(p.Object), dash(p.Operator), idList(p.NeededBy), p.text()})
 	}
 	return table(t.stdout, "OBJECT OPERATOR NEEDED-BY PROBLEM", rows)
+}
+
+// text is the problem without the object's name in front.
+func (p problemView) text() string {
+	return strings.TrimPrefix(strings.TrimPrefix(p.Error, "object "+p.Object+": "), "read "+p.Object+": ")
 }
 
 func secondsText(s float64) string {
@@ -79,11 +94,12 @@ func entriesText(n int64) string {
 	return countText(n) + " entries"
 }
 
-// damaged are the checkpoints that are not restorable.
+// damaged are the checkpoints that are not restorable. Those that were dropped
+// meanwhile are no longer of interest.
 func damaged(verdicts []verdict) []dataflow.CheckpointID {
 	var ids []dataflow.CheckpointID
 	for _, v := range verdicts {
-		if !v.Restorable {
+		if !v.Restorable && !v.Dropped {
 			ids = append(ids, v.Checkpoint)
 		}
 	}

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -59,7 +60,8 @@ func storedJob(t *testing.T) *stored {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &stored{bucket: b, store: store, job: "job", found: found}
+	again := func(ctx context.Context) ([]checkpointstore.Found, error) { return found, ctx.Err() }
+	return &stored{bucket: b, store: store, job: "job", found: found, again: again}
 }
 
 // objectsOf names a checkpoint's objects, its metadata object first.
@@ -130,6 +132,31 @@ func write(t *testing.T, s *stored, name string, data []byte) {
 	t.Helper()
 	if err := s.bucket.Put(t.Context(), name, data, objectstore.PutOptions{}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestDroppedCheckpointIsNotDamaged: a running job drops its oldest checkpoints
+// while they are read, and then objects are missing that nobody needs.
+func TestDroppedCheckpointIsNotDamaged(t *testing.T) {
+	s := storedJob(t)
+	f := s.found[0]
+	if err := s.bucket.Delete(t.Context(), f.Key); err != nil {
+		t.Fatal(err)
+	}
+	if v := verifyOne(t, s, f); v.Restorable || v.Dropped || len(v.Problems) != 1 || !slices.Equal(v.Problems[0].NeededBy, []dataflow.CheckpointID{1}) {
+		t.Errorf("its metadata is lost, but %+v", v)
+	}
+	s.again = func(ctx context.Context) ([]checkpointstore.Found, error) { return s.store.Find(ctx, s.job) }
+	if v := verifyOne(t, s, f); v.Restorable || !v.Dropped {
+		t.Errorf("it was dropped, but %+v", v)
+	}
+	work := func(ctx context.Context, s *stored, _ []string) error {
+		_, err := s.open(ctx, 1)
+		return err
+	}
+	err := new(tree).withStored(t.Context(), s, nil, nil, work)
+	if ExitCode(err) != ExitNotFound || !strings.Contains(err.Error(), "checkpoint 1 of job job was dropped while it was read") {
+		t.Errorf("reading it: %v", err)
 	}
 }
 

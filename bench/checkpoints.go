@@ -14,13 +14,20 @@ const (
 	entryBytes = 100
 	// changedShare is the share of the keys that change between two checkpoints.
 	changedShare = 0.01
+	// checkpointsTaken is how many there are of each size, in half the duration.
+	checkpointsTaken = 10
 	// checkpointTasks is how many subtasks share a process's uploader.
 	checkpointTasks = 2
 	// constantBytes is how much changes in a second in the comparison of two sizes.
 	constantBytes = 10e6
 	// constantTurns is how often each size has its turn.
 	constantTurns = 4
-	// imagesLeast is how many images each size must have taken meanwhile.
+	// constantShare is how many times the duration each size has in all: an image
+	// takes a while, and is to be the exception as it is in a job.
+	constantShare = 2
+	// constantCheckpoints is how many there are in a turn.
+	constantCheckpoints = 15
+	// imagesLeast is how many images of all tasks each size must take meanwhile.
 	imagesLeast = 2
 )
 
@@ -56,7 +63,7 @@ func (r *runner) sizes() []int64 {
 }
 
 func (r *runner) checkpointsAt(ctx context.Context, backend string, size int64) (err error) {
-	interval := r.cfg.Duration / 10
+	interval := r.cfg.Duration / 2 / checkpointsTaken
 	res := r.result("checkpoint", backend, FormatSize(size), fmt.Sprintf("checkpoints every %v of a state of %s in two tasks,"+
 		" while 1 %% of its keys change from each to the next: from the trigger until all is durable", interval, FormatSize(size)))
 	p, err := r.newProcess(ctx, sized(backend, size))
@@ -69,7 +76,7 @@ func (r *runner) checkpointsAt(ctx context.Context, backend string, size int64) 
 	}
 	rate := changedShare * float64(p.keys) / interval.Seconds()
 	before, imageBefore := p.bucket.Counts(), p.imageBytes()
-	o, err := p.run(ctx, load{rate: rate, duration: r.cfg.Duration + interval/2, interval: interval})
+	o, err := p.run(ctx, load{rate: rate, duration: r.cfg.Duration/2 + interval/2, interval: interval})
 	if err != nil {
 		return err
 	}
@@ -122,13 +129,14 @@ type side struct {
 }
 
 func (r *runner) constantOn(ctx context.Context, backend string) (err error) {
-	sizes := r.sizes()
+	sizes, total := r.sizes(), constantShare*r.cfg.Duration
 	sides := []*side{{size: slices.Min(sizes)}, {size: slices.Max(sizes)}}
 	res := r.result("constant", backend, FormatSize(sides[0].size)+" and "+FormatSize(sides[1].size), fmt.Sprintf(
-		"checkpoints under 10 MB/s of changes in two tasks, of two sizes of state in %d turns, with images in the background", constantTurns))
+		"checkpoints every %v under 10 MB/s of changes in two tasks, of two sizes of state in %d turns, with images in the background",
+		total/constantTurns/constantCheckpoints, constantTurns))
 	for _, s := range sides {
 		set := sized(backend, s.size)
-		set.logBytes = int64(constantBytes*r.cfg.Duration.Seconds()) / (imagesLeast + 1)
+		set.logBytes = int64(constantBytes * total.Seconds() / (imagesLeast + 0.5))
 		if s.process, err = r.newProcess(ctx, set); err != nil {
 			return err
 		}
@@ -142,7 +150,7 @@ func (r *runner) constantOn(ctx context.Context, backend string) (err error) {
 	}
 	for range constantTurns {
 		for _, s := range sides {
-			if err := s.turn(ctx, r.cfg.Duration/constantTurns); err != nil {
+			if err := s.turn(ctx, total/constantTurns); err != nil {
 				return fmt.Errorf("%s: %w", FormatSize(s.size), err)
 			}
 		}
@@ -159,7 +167,7 @@ func (s *side) start() {
 }
 
 func (s *side) turn(ctx context.Context, d time.Duration) error {
-	o, err := s.process.run(ctx, load{rate: constantBytes / entryBytes, duration: d, interval: d / 5})
+	o, err := s.process.run(ctx, load{rate: constantBytes / entryBytes, duration: d, interval: d / constantCheckpoints})
 	if err != nil {
 		return err
 	}
@@ -187,7 +195,7 @@ func (r *runner) reportConstant(res *Result, sides []*side) {
 		res.add(name+"images", float64(images), "")
 		res.add(name+"image_bytes", float64(imageBytes), "bytes")
 		r.report.atMost(res.Backend+", log bytes over deduplicated bytes at "+FormatSize(s.size), logBytes/changed, 2, "")
-		r.report.atLeast(res.Backend+", images taken meanwhile at "+FormatSize(s.size), float64(images), imagesLeast, "")
+		r.report.atLeast(res.Backend+", images of all tasks taken meanwhile at "+FormatSize(s.size), float64(images)/checkpointTasks, imagesLeast, "")
 	}
 	small, large := median(sides[0].checkpoints), median(sides[1].checkpoints)
 	res.add("median_ratio", float64(large)/float64(small), "")

@@ -8,9 +8,6 @@ import (
 	"time"
 )
 
-// threadTimes says whether threadCPU measures CPU time; elsewhere it is wall time.
-const threadTimes = true
-
 // threadCPU is the CPU time of the calling thread. The caller has locked it.
 func threadCPU() time.Duration { return usage(syscall.RUSAGE_THREAD) }
 

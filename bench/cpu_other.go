@@ -4,9 +4,6 @@ package bench
 
 import "time"
 
-// threadTimes says whether threadCPU measures CPU time; here it is wall time.
-const threadTimes = false
-
 var started = time.Now()
 
 // threadCPU stands in for the CPU time of a thread, which this system does not tell.

@@ -17,9 +17,10 @@
 // as in a job. What a figure is about is in its result's text; the report has
 // each with its unit and the command that makes it again.
 //
-//	state.go      the configuration, and the order of the measurements
+//	state.go      the configuration
+//	runner.go     the measurements, one after the other
 //	report.go     results, figures and aims, as JSON and for people
 //	task.go       a subtask's share: records, the store, the changes
-//	process.go    an uploader and its tasks: load and checkpoints
+//	process.go    an uploader and its tasks; load.go and seal.go put them to work
 //	histogram.go  durations to percentiles
 package bench

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -73,9 +72,6 @@ func (p *process) run(ctx context.Context, l load) (*outcome, error) {
 		o.updates += w.updates
 		o.cpu += w.cpu
 		o.wall += w.wall
-	}
-	if o.updates == 0 {
-		return nil, errors.New("no update was made: the duration is too short")
 	}
 	return &o, nil
 }

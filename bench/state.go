@@ -5,17 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"runtime"
-	"runtime/pprof"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
-	"github.com/cairnstream/cairn/dataflow"
-	"github.com/cairnstream/cairn/objectstore"
 	"github.com/cairnstream/cairn/objectstore/open"
 )
 
@@ -153,96 +146,6 @@ func RunState(ctx context.Context, cfg StateConfig) (err error) {
 		return r.report.writeJSON(cfg.Stdout)
 	}
 	return r.report.writeText(cfg.Stdout)
-}
-
-// runner makes the measurements, one after the other.
-type runner struct {
-	cfg       StateConfig
-	report    *Report
-	bucket    objectstore.Bucket
-	dir       string // temporary, for everything on this machine's disk
-	prefix    string // of everything in the bucket, ending in '/'
-	processes atomic.Int64
-}
-
-func newRunner(ctx context.Context, cfg StateConfig) (*runner, error) {
-	dir, err := os.MkdirTemp("", "cairn-bench-")
-	if err != nil {
-		return nil, err
-	}
-	r := &runner{cfg: cfg, dir: dir, prefix: "bench/" + string(dataflow.NewIncarnation()) + "/"}
-	url := cfg.ObjectStore
-	if url == "" {
-		url = "file://" + filepath.Join(dir, "bucket")
-	}
-	if r.bucket, err = open.Open(ctx, url, open.Options{Create: true}); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	r.report = &Report{
-		Version: cfg.Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.GOMAXPROCS(0),
-		ObjectStore: r.bucket.URL(), Command: cfg.command(cfg.Only, cfg.Backends), Started: time.Now().UTC(), Aims: []Aim{},
-	}
-	return r, nil
-}
-
-// folder names a folder on this machine's disk, which is removed at the end.
-func (r *runner) folder(name string) string { return filepath.Join(r.dir, name) }
-
-// close removes everything that was written.
-func (r *runner) close(ctx context.Context) error {
-	err := r.remove(context.WithoutCancel(ctx), r.prefix)
-	return errors.Join(err, r.bucket.Close(), os.RemoveAll(r.dir))
-}
-
-// remove deletes the objects below prefix.
-func (r *runner) remove(ctx context.Context, prefix string) error {
-	var keys []string
-	err := r.bucket.List(ctx, prefix, func(o objectstore.Info) error {
-		keys = append(keys, o.Key)
-		return nil
-	})
-	for _, key := range keys {
-		err = errors.Join(err, r.bucket.Delete(ctx, key))
-	}
-	return err
-}
-
-func (r *runner) measure(ctx context.Context) error {
-	for _, m := range measurements() {
-		if !slices.Contains(r.cfg.Only, m.name) {
-			continue
-		}
-		if err := m.make(r, ctx); err != nil {
-			return fmt.Errorf("measure %s: %w", m.name, err)
-		}
-	}
-	r.report.Seconds = round(time.Since(r.report.Started).Seconds())
-	return nil
-}
-
-// profiled calls f, under the CPU profile if one was asked for.
-func (r *runner) profiled(f func() error) (err error) {
-	if r.cfg.CPUProfile == "" {
-		return f()
-	}
-	file, err := os.Create(r.cfg.CPUProfile)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	if err := pprof.StartCPUProfile(file); err != nil {
-		return err
-	}
-	defer pprof.StopCPUProfile()
-	return f()
-}
-
-// result begins a result and says on stderr what is being measured.
-func (r *runner) result(name, backend, kase, about string) *Result {
-	fmt.Fprintln(r.cfg.Stderr, strings.Join(strings.Fields(name+" "+backend+" "+kase), " "))
-	res := &Result{Name: name, Backend: backend, Case: kase, About: about, Command: r.cfg.command([]string{name}, []string{backend})}
-	r.report.Results = append(r.report.Results, res)
-	return res
 }
 
 // command is the command line that makes these measurements again.

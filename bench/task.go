@@ -51,8 +51,6 @@ type task struct {
 	records []record
 	wanted  []state.Wanted
 	cuts    chan cutRequest
-
-	position uint64 // changes logged up to the last cut
 }
 
 // cutRequest asks a running task for its position at the end of its batch.
@@ -192,7 +190,7 @@ type worked struct {
 	wall    time.Duration // the same by the clock
 }
 
-// run applies records until stop closes: rate a second, or as many as it can if
+// run applies records until stop closes, and at least once: rate a second, or as many as it can if
 // rate is 0. Checkpoints cut it between two batches.
 func (t *task) run(ctx context.Context, rate float64, stop <-chan struct{}) (worked, error) {
 	runtime.LockOSThread()
@@ -200,12 +198,13 @@ func (t *task) run(ctx context.Context, rate float64, stop <-chan struct{}) (wor
 	var w worked
 	p := newPacer(rate)
 	defer p.timer.Stop()
+	var stopped <-chan struct{} // heard only when something was measured
 	for {
 		n, wait := p.due(time.Now())
 		if n == 0 {
 			p.timer.Reset(wait)
 			select {
-			case <-stop:
+			case <-stopped:
 				return w, nil
 			case <-ctx.Done():
 				return w, context.Cause(ctx)
@@ -216,7 +215,7 @@ func (t *task) run(ctx context.Context, rate float64, stop <-chan struct{}) (wor
 			continue
 		}
 		select {
-		case <-stop:
+		case <-stopped:
 			return w, nil
 		case <-ctx.Done():
 			return w, context.Cause(ctx)
@@ -227,6 +226,7 @@ func (t *task) run(ctx context.Context, rate float64, stop <-chan struct{}) (wor
 		if err := t.work(n, &w); err != nil {
 			return w, err
 		}
+		stopped = stop
 	}
 }
 

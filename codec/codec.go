@@ -102,18 +102,6 @@ type mode struct {
 	form  form
 }
 
-// form says how the basic types are written.
-type form uint8
-
-const (
-	compact form = iota
-	ordered
-	fixed
-)
-
-// prefix is what a schema begins with.
-func (f form) prefix() string { return [...]string{"", "ordered ", "fixed "}[f] }
-
 type cacheKey struct {
 	t reflect.Type
 	m mode

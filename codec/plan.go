@@ -133,37 +133,6 @@ func (p *planner) inForm(pl *plan, where string) (*plan, error) {
 	return pl, nil
 }
 
-// lack is why a form refuses a type.
-func (f form) lack() string {
-	if f == fixed {
-		return "has no fixed size"
-	}
-	return "has no order"
-}
-
-// in is the kind that writes k, a plain one, in a form; ok is false if it has none.
-func (k kind) in(f form) (kind, bool) {
-	switch {
-	case f == compact, k == kBool, k == kStruct, k == kArray:
-		return k, true
-	case f == ordered && k == kUint8:
-		return k, true
-	case f == ordered:
-		return k + kOrdered, k <= kTime
-	}
-	switch k {
-	case kInt8, kUint8:
-		return kFixed8, true
-	case kInt16, kUint16:
-		return kFixed16, true
-	case kInt32, kUint32, kFloat32:
-		return kFixed32, true
-	case kInt64, kUint64, kFloat64:
-		return kFixed64, true
-	}
-	return k, false
-}
-
 func (p *planner) composite(pl *plan, t reflect.Type, where string) error {
 	switch t.Kind() {
 	case reflect.Struct:

@@ -187,16 +187,12 @@ func (s controlService) RestartJob(ctx context.Context, r *wire.RestartJobReques
 	if err != nil {
 		return nil, statusOf(err)
 	}
-	if record.Status == ledger.Suspended {
+	if record.Status == ledger.Suspended || r.FromCheckpoint != 0 { // Apply decides, and knows a repetition
 		response, err := l.resume(ctx, record, r)
 		return response, statusOf(err)
 	}
 	if !record.Status.Active() {
 		return nil, statusOf(fmt.Errorf("it is %s: %w", record.Status, ledger.ErrJobEnded))
-	}
-	if r.FromCheckpoint != 0 {
-		return nil, statusOf(fmt.Errorf("from checkpoint %d: job %s is %s, and an older checkpoint would repeat output; it is for a job that is suspended: %w",
-			r.FromCheckpoint, record.ID, record.Status, ledger.ErrNotSuspended))
 	}
 	attempt := attemptOf(record)
 	if record.Status == ledger.Deploying || record.Status == ledger.Running {

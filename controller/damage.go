@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -68,8 +69,13 @@ func (l *leader) rest(j *job) {
 func (l *leader) resume(ctx context.Context, record *ledger.Job, r *wire.RestartJobRequest) (*wire.RestartJobResponse, error) {
 	cmd := &ledger.ResumeJob{Header: l.header(r.Key), Job: record.ID, ID: dataflow.CheckpointID(r.FromCheckpoint)}
 	result, err := l.commit(ctx, cmd)
-	if err != nil {
+	switch {
+	case errors.Is(err, ledger.ErrNotSuspended):
+		return nil, fmt.Errorf("%w; an older checkpoint would repeat output, and the newest can be restored: restart without one", err)
+	case errors.Is(err, ledger.ErrDamaged), errors.Is(err, ledger.ErrNoCheckpoint):
 		return nil, fmt.Errorf("%w; `cairn job show %s` tells what is damaged and where it can go on", err, record.ID)
+	case err != nil:
+		return nil, fmt.Errorf("resume %s: %w", record.ID, err)
 	}
 	resumed, ok := result.(*ledger.Resumed)
 	if !ok {

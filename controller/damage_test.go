@@ -86,9 +86,13 @@ func TestADamagedRestorePointSuspendsTheJob(t *testing.T) {
 		if status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "cairn job show") {
 			t.Errorf("going on from what is damaged: %v", err)
 		}
-		r, err := c.restartFrom(id, d.NewestWhole)
+		request := &wire.RestartJobRequest{Job: string(id), Key: freshKey(), FromCheckpoint: d.NewestWhole}
+		r, err := c.api().RestartJob(t.Context(), request)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if again, err := c.api().RestartJob(t.Context(), request); err != nil || again.Checkpoint != r.Checkpoint {
+			t.Errorf("the same request again: %v, %v", again, err)
 		}
 		if r.Checkpoint != d.NewestWhole || !slices.Equal(r.Dropped, []uint64{uint64(newest)}) || len(r.Again) != 1 {
 			t.Errorf("restart: %v", r)
@@ -130,6 +134,7 @@ func TestASuspendedJobIsTriedAgain(t *testing.T) {
 // TestAnOlderCheckpointIsRefusedWhileTheNewestWillDo: it would repeat output.
 func TestAnOlderCheckpointIsRefusedWhileTheNewestWillDo(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *cluster) {
+		c.announceAll()
 		c.startAgents(2, 1)
 		id := c.submit()
 		c.awaitCompleted(id, 2)

@@ -22,6 +22,7 @@ func TestSubmitWhoseClientLeftRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, l := c.leader()
+		c.announceAll() // options of state need version 2
 		cmd := &ledger.SubmitJob{
 			Header: l.header("key"), Job: "count-1", Name: "count", Artifact: c.sha, Graph: graph, Platform: "linux/amd64",
 			Options: dataflow.Options{CheckpointInterval: time.Second}.WithDefaults(),

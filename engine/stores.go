@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/cairnstream/cairn/codec"
 	"github.com/cairnstream/cairn/dataflow"
@@ -77,7 +78,7 @@ func (b *builder) restore(ctx context.Context) error {
 		Progress: func(p changelog.Progress) { b.a.cfg.Events.Restoring(RestoreProgress(p)) },
 	}
 	if b.a.cfg.LocalDir != "" && localRecovery(&b.a.cfg) {
-		cfg.Local = changelog.OpenLocal(b.a.cfg.LocalDir)
+		cfg.Local = changelog.OpenLocal(filepath.Join(b.a.cfg.LocalDir, changelog.LocalFolder))
 	}
 	done, err := changelog.RestoreAll(ctx, cfg, b.targets)
 	if err != nil {

@@ -53,6 +53,17 @@ func (f *folder) close() error { return f.lock.Close() }
 
 func (f *folder) bucket() string { return filepath.Join(f.dir, "bucket") }
 
+// state is where a run keeps what only it needs: its spool, the lsm backend's files.
+func (f *folder) state() string { return filepath.Join(f.dir, "state") }
+
+// clearState removes what a run keeps, also what one that was killed has left.
+func (f *folder) clearState() error {
+	if err := os.RemoveAll(f.state()); err != nil {
+		return fmt.Errorf("clear the state folder: %w", err)
+	}
+	return nil
+}
+
 // read returns the ledger; ok is false if there is none yet.
 func (f *folder) read() (l ledger, ok bool, err error) {
 	data, err := os.ReadFile(filepath.Join(f.dir, "latest"))

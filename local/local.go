@@ -54,6 +54,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	process := dataflow.NewIncarnation()
 	r := &runner{cfg: cfg, folder: f, store: checkpointstore.New(bucket, cluster), inbox: newInbox(process, cfg.Trace), process: process}
 	r.options = cfg.Program.Graph.Options.WithDefaults()
+	r.options.State.LocalRecovery = "off" // the bucket is on this disk: copies of it would be copies
 	if err := r.begin(ctx); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
@@ -154,7 +155,7 @@ func (r *runner) restorePoint(ctx context.Context) (*engine.Restore, error) {
 	}, nil
 }
 
-func (r *runner) run(ctx context.Context) error {
+func (r *runner) run(ctx context.Context) (err error) {
 	restore, err := r.restorePoint(ctx)
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
@@ -163,10 +164,15 @@ func (r *runner) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.folder.clearState(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.folder.clearState()) }()
 	r.attempt, err = engine.Open(ctx, r.cfg.Program, engine.Config{
 		Cluster: cluster, Job: r.ledger.Job, Attempt: r.ledger.Attempt, Process: r.process, Options: r.options,
 		Subtasks: plan.Tasks(), Bucket: r.store.Bucket(), Restore: restore, Events: r.inbox,
 		ObjectPrefix: checkpointstore.RunPrefix(cluster, r.ledger.Job, r.ledger.Attempt, r.process),
+		LocalDir:     r.folder.state(),
 		OpenBucket:   r.cfg.OpenBucket, Log: r.cfg.Log,
 	})
 	if err != nil {

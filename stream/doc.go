@@ -21,6 +21,11 @@
 // arguments only. Operators are functions and not methods, because methods of
 // Go have no type parameters of their own.
 //
+// Keyed state is ValueState, MapState, ListState, ReducingState and AggregatingState,
+// with a TTL if it shall expire; what belongs to no key is SplitList, UnionList and
+// BroadcastState. Types of state may change from one version of a job to the next: see
+// ValueState. Timers are of event time or of processing time: see Context.
+//
 // Whatever keeps something across records (a source its position, Process and
 // Window their state, a transactional sink its transactions) needs a UID: what a
 // checkpoint holds is found by it, also by the next version of the job. Functions

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cairnstream/cairn/connector"
+	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/engine/enginetest"
 	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/stream"
@@ -125,7 +126,14 @@ func tally[T comparable](t *testing.T, c *enginetest.Cluster, upTo int, sink *en
 // are renamed, grow wider, come and go, and so does a tag and a TTL. A key that no
 // version touches in between keeps its values all the same.
 func TestProgramsEvolve(t *testing.T) {
+	for _, backend := range []string{dataflow.BackendMemory, dataflow.BackendLSM} {
+		t.Run(backend, func(t *testing.T) { evolve(t, backend) })
+	}
+}
+
+func evolve(t *testing.T, backend string) {
 	c, sink := enginetest.New(1, 2), enginetest.NewSink[string]()
+	c.Options.State.Backend = backend
 	v1 := func(v *tallyV1, e event) { *v = tallyV1{v.N + 1, "note", v.Sum + int32(e.T)} }
 	v2 := func(v *tallyV2, e event) { *v = tallyV2{v.Total + e.T, v.N + 1, max(v.Max, e.T)} }
 	v3 := func(v *tallyV3, e event) { *v = tallyV3{v.Total + e.T, v.N + 1} }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/engine"
 	"github.com/cairnstream/cairn/engine/enginetest"
 	"github.com/cairnstream/cairn/stream"
@@ -226,6 +227,12 @@ func runModel(t *testing.T, m model) {
 	r := rand.New(rand.NewPCG(m.seed, 2))
 	c := enginetest.New(m.seed, 1+r.IntN(3))
 	c.AbortOneIn = 4
+	if m.seed%4 == 1 {
+		c.Options.State.Backend = dataflow.BackendLSM
+	}
+	if m.seed%3 > 0 {
+		c.LocalDir = t.TempDir()
+	}
 	var writes, killAt atomic.Int64
 	sink := enginetest.NewSink[out]()
 	sink.OnWrite = func() {

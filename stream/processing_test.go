@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/engine/enginetest"
 	"github.com/cairnstream/cairn/stream"
 )
@@ -116,6 +117,12 @@ func (d *delayed) OnTimer(ctx *stream.Context[string, event], t stream.Timer) er
 // TestProcessingTimersSurvive kills and rescales a job whose output comes from timers of
 // processing time alone: nothing is lost and nothing comes twice.
 func TestProcessingTimersSurvive(t *testing.T) {
+	for _, backend := range []string{dataflow.BackendMemory, dataflow.BackendLSM} {
+		t.Run(backend, func(t *testing.T) { processingTimersSurvive(t, backend) })
+	}
+}
+
+func processingTimersSurvive(t *testing.T, backend string) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -132,6 +139,7 @@ func TestProcessingTimersSurvive(t *testing.T) {
 	total := 3 * perSlice
 	src.Hold = func(_, position int) bool { return position == perSlice && len(sink.Committed()) < total }
 	c := enginetest.New(seed, 2)
+	c.Options.State.Backend = backend
 	var writes, killAt atomic.Int64
 	sink.OnWrite = func() {
 		if writes.Add(1) == killAt.Load() {

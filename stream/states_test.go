@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/engine/enginetest"
 	"github.com/cairnstream/cairn/stream"
 )
@@ -52,6 +53,12 @@ func (k *keeper) OnTimer(ctx *stream.Context[string, string], _ stream.Timer) er
 
 // TestStatesSurvive runs a job with states of every sort through kills and rescales.
 func TestStatesSurvive(t *testing.T) {
+	for _, backend := range []string{dataflow.BackendMemory, dataflow.BackendLSM} {
+		t.Run(backend, func(t *testing.T) { statesSurvive(t, backend) })
+	}
+}
+
+func statesSurvive(t *testing.T, backend string) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -62,6 +69,7 @@ func TestStatesSurvive(t *testing.T) {
 	}
 	sink := enginetest.NewSink[string]()
 	c := enginetest.New(seed, 2)
+	c.Options.State.Backend = backend
 	var reads, killAt atomic.Int64
 	src.Hold = func(int, int) bool {
 		if reads.Add(1) == killAt.Load() {

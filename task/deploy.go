@@ -54,8 +54,8 @@ func (e *execution) configure() (engine.Config, *dataflow.Plan, error) {
 		Cluster: e.order.Cluster, Job: job, Attempt: e.attempt, Process: p.id,
 		Options: options.WithDefaults(), Subtasks: e.subtasks(), Bucket: p.bucket,
 		ObjectPrefix: checkpointstore.RunPrefix(e.order.Cluster, job, e.attempt, p.id),
-		LocalDir: p.welcome.StateDir,
-		Events:   e, OpenBucket: p.openConnector, Log: e.log,
+		LocalDir:     p.welcome.StateDir,
+		Events:       e, OpenBucket: p.openConnector, Log: e.log,
 	}, plan, nil
 }
 

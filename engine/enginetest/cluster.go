@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -40,7 +41,9 @@ type Cluster struct {
 	// right then: the others must hear of it by themselves. Subtasks are placed
 	// as the scheduler does it, each process having some of every vertex.
 	TriggerFirst bool
-	Log          *slog.Logger
+	// LocalDir is where the processes have their local disks; empty: they have none.
+	LocalDir string
+	Log      *slog.Logger
 
 	attempt dataflow.Attempt
 	lastID  dataflow.CheckpointID
@@ -156,7 +159,7 @@ func (c *Cluster) open(ctx context.Context, p *engine.Program, heard chan<- even
 	}
 	network := NewNetwork()
 	var shares []share
-	for _, mine := range tasks {
+	for i, mine := range tasks {
 		if len(mine) == 0 {
 			continue
 		}
@@ -164,7 +167,7 @@ func (c *Cluster) open(ctx context.Context, p *engine.Program, heard chan<- even
 		a, err := engine.Open(ctx, p, engine.Config{
 			Cluster: "test", Job: "job", Attempt: c.attempt, Process: name, Options: c.Options.WithDefaults(),
 			Subtasks: mine, Bucket: c.Bucket, ObjectPrefix: fmt.Sprintf("test/jobs/job/%d/%s/", c.attempt, name),
-			Restore: c.restore, Network: network, Events: events{name, heard}, Log: c.Log,
+			Restore: c.restore, Network: network, Events: events{name, heard}, Log: c.Log, LocalDir: c.localDir(i),
 		})
 		if err != nil {
 			for _, s := range shares {
@@ -175,6 +178,14 @@ func (c *Cluster) open(ctx context.Context, p *engine.Program, heard chan<- even
 		shares = append(shares, share{name, a})
 	}
 	return shares, nil
+}
+
+// localDir is the local disk of a process.
+func (c *Cluster) localDir(process int) string {
+	if c.LocalDir == "" {
+		return ""
+	}
+	return filepath.Join(c.LocalDir, fmt.Sprint(process))
 }
 
 // control is the controller: one checkpoint after the other, and a last one

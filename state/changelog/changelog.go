@@ -52,7 +52,8 @@ type Config struct {
 	// other attempt of this one, ever writes below it.
 	Prefix string
 	// PackBytes is how many bytes must wait for an upload ahead of the barrier,
-	// twice as many for each upload that is under way. Default DefaultPackBytes.
+	// twice as many for each object that waits already, up to eight times. Default
+	// DefaultPackBytes.
 	PackBytes int
 	// PackAge is how long bytes wait at most, with or without a barrier.
 	// Default DefaultPackAge.
@@ -147,6 +148,7 @@ type Uploader struct {
 	imageBytes   int64      // their bytes in memory
 	imageUploads int        // their packs being uploaded
 	imageBegan   time.Time  // when the last of these began
+	imageRested  time.Time  // no other before, while there are changes
 
 	lastObject uint64 // the number of the newest object
 	released   []releasedObject

@@ -100,6 +100,13 @@ func setup(t *testing.T, b objectstore.Bucket, change func(*Config)) *Uploader {
 
 const groups = 8
 
+// inside returns what f reads of an uploader's own.
+func inside[T any](u *Uploader, f func() T) T {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return f()
+}
+
 func newLog(t *testing.T, u *Uploader, name string) *Log {
 	t.Helper()
 	l, err := u.Log(name, 0, groups-1)
@@ -181,7 +188,7 @@ func TestNothingChangedIsNoUpload(t *testing.T) {
 	l := newLog(t, u, "a")
 	s := seal(t, u, 1, cutAt(l, 0))
 	equal(t, "puts", b.puts(), 0)
-	equal(t, "handle", s.Keyed[l], snapshot.Keyed{GroupHi: groups - 1})
+	equal(t, "handle", s.Keyed[l], snapshot.Keyed{GroupHi: groups - 1, States: []snapshot.State{{Name: "s", Kind: "value", Schema: "bytes"}}})
 	equal(t, "state", restored(t, b, 0, groups-1, s.Keyed[l]), []string{})
 }
 

@@ -168,3 +168,75 @@ func TestRuns(t *testing.T) {
 		}
 	}
 }
+
+func TestEntriesOfTwoSchemasAreInTwoSegments(t *testing.T) {
+	b := newSpy()
+	u := setup(t, b, nil)
+	l := newLog(t, u, "a")
+	write(l, "1", "a")
+	l.Define(0, state.Definition{Name: "s", Kind: "value", Schema: "bytes"}) // again, the same
+	l.Define(0, state.Definition{Name: "s", Kind: "value", Schema: "string"})
+	write(l, "2", "b")
+	k := seal(t, u, 1, cutAt(l, 2)).Keyed[l]
+	var got []string
+	for _, s := range k.Segments {
+		data, err := objectstore.ReadRef(t.Context(), b, s.Ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := decodeSegment(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintf("(%d, %d] %v", s.From, s.To, f.defs))
+	}
+	equal(t, "segments", got, []string{"(0, 1] [{0 s value bytes}]", "(1, 2] [{0 s value string}]"})
+}
+
+func TestEveryCompressionAndContentComesBack(t *testing.T) {
+	body := bytes.Repeat([]byte("0123456789"), 1000)
+	for c := range compressZstd + 1 {
+		for kind := range contentFile + 1 {
+			e := newEncoder(100)
+			s := &segment{Segment: snapshot.Segment{From: 3, To: 5}}
+			e.segment(&part{content: kind, defs: []definition{{1, "s", "value", "bytes"}}, blocks: []block{{body, 1}, {body, 1}}, segment: s}, c)
+			data := e.out[len(magic):]
+			if short := len(data) < 2000; short != (c != compressNone && kind != contentFile) {
+				t.Errorf("compression %d, content %d: %d bytes", c, kind, len(data))
+			}
+			f, err := decodeInto(make([]byte, 50), data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := f.body
+			if kind == contentRecords {
+				got = nil
+				if err := readBlocks(f.body, func(b []byte) error { got = append(got, b...); return nil }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			equal(t, "header", []any{f.content, f.from, f.entries}, []any{kind, 3, 2})
+			if !bytes.Equal(got, append(body[:len(body):len(body)], body...)) {
+				t.Errorf("compression %d, content %d: another body", c, kind)
+			}
+		}
+	}
+}
+
+func TestSumsAreOfWholeObjectsAndAreInherited(t *testing.T) {
+	b := newSpy()
+	u := setup(t, b, nil)
+	l := newLog(t, u, "a")
+	write(l, "1", "a")
+	first := seal(t, u, 1, cutAt(l, 1))
+	data := b.sent[firstObject][0]
+	equal(t, "sums", first.Sums, []snapshot.Sum{{Size: int64(len(data)), CRC32C: objectstore.CRC32C(data)}})
+	u2 := setup(t, b, func(c *Config) { c.Prefix = "p/2/" })
+	u2.InheritSums(first.Objects, first.Sums)
+	l2 := newLog(t, u2, "a")
+	l2.Inherit(first.Keyed[l].Segments)
+	write(l2, "2", "b")
+	s := seal(t, u2, 2, cutAt(l2, 1))
+	data = b.sent["p/2/000000000001.0"][0]
+	equal(t, "sums", s.Sums, append(first.Sums, snapshot.Sum{Size: int64(len(data)), CRC32C: objectstore.CRC32C(data)}))
+}

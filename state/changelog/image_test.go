@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/snapshot"
 	"github.com/cairnstream/cairn/state"
 )
@@ -165,81 +164,6 @@ func TestFuzzyImageIsNotUsedBeforeItWasComplete(t *testing.T) {
 	})
 }
 
-func TestWhenAnImageIsWanted(t *testing.T) {
-	start := func(t *testing.T, change func(*Config)) (*Uploader, *Log) {
-		u := setup(t, newSpy(), func(c *Config) {
-			c.Image = ImagePolicy{LogBytesMin: 1000, LogPerLive: 2, SegmentsMax: 3}
-			if change != nil {
-				change(c)
-			}
-		})
-		return u, newLog(t, u, "a")
-	}
-	t.Run("long log", func(t *testing.T) {
-		_, l := start(t, nil)
-		write(l, strings.Repeat("v", 900), "a")
-		equal(t, "short", l.WantsImage(0), false)
-		write(l, strings.Repeat("v", 200), "a")
-		equal(t, "long", l.WantsImage(0), true)
-		equal(t, "long, but not against the live state", l.WantsImage(600), false)
-		l.Image(&picture{before: func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) }})
-		equal(t, "one is under way", l.WantsImage(0), false)
-	})
-	t.Run("bound", func(t *testing.T) {
-		_, l := start(t, func(c *Config) { c.LogBytes = 500 })
-		write(l, strings.Repeat("v", 600), "a")
-		equal(t, "whatever is live", l.WantsImage(1<<30), true)
-	})
-	t.Run("long replay", func(t *testing.T) {
-		_, l := start(t, func(c *Config) { c.RecoveryTarget, c.Image.ReplayEntries = time.Second, 100 })
-		for i := range 74 {
-			write(l, "", fmt.Sprint(i))
-		}
-		equal(t, "short", l.WantsImage(1<<30), false)
-		write(l, "", "x", "y", "z")
-		equal(t, "long", l.WantsImage(1<<30), true)
-	})
-	t.Run("many segments", func(t *testing.T) {
-		u, l := start(t, nil)
-		for i := range 4 {
-			equal(t, "before", l.WantsImage(0), false)
-			write(l, "v", "a")
-			seal(t, u, dataflow.CheckpointID(i+1), cutAt(l, uint64(i+1)))
-		}
-		equal(t, "after", l.WantsImage(0), true)
-		equal(t, "of a large state", l.WantsImage(2<<20), false)
-	})
-	t.Run("inherited", func(t *testing.T) {
-		_, l := start(t, nil)
-		var s snapshot.Segment
-		s.Ref.Length = 1001
-		l.Inherit([]snapshot.Segment{s})
-		equal(t, "wanted", l.WantsImage(0), true)
-	})
-	t.Run("holds others", func(t *testing.T) {
-		u, l := start(t, nil)
-		write(l, "v", "a")
-		seal(t, u, 1, cutAt(l, 1))
-		busy := newLog(t, u, "busy")
-		for range sharedLogFactor {
-			equal(t, "before", l.WantsImage(0), false)
-			write(busy, strings.Repeat("v", 1000), "a")
-		}
-		equal(t, "after", l.WantsImage(0), true)
-	})
-	t.Run("pins the oldest object", func(t *testing.T) {
-		u, l := start(t, func(c *Config) { c.Image.LogBytesMin, c.Image.ObjectsMax = 1<<20, 4 })
-		busy := newLog(t, u, "busy")
-		write(l, "v", "a")
-		for i := range 6 {
-			equal(t, "before", l.WantsImage(0) && i < 5, false)
-			write(busy, "v", "a")
-			seal(t, u, dataflow.CheckpointID(i+1), map[*Log]state.Cut{l: {Position: 1}, busy: {Position: uint64(i + 1)}})
-		}
-		equal(t, "after", l.WantsImage(0), true)
-	})
-}
-
 func TestLargeImageTakesSeveralObjects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newSpy()
@@ -339,7 +263,7 @@ func TestFailedImageIsDroppedAndTriedAgainLater(t *testing.T) {
 		s := seal(t, u, 2, cutAt(l, 2))
 		equal(t, "objects", s.Objects, []snapshot.Run{{Prefix: "p/1/", Lo: 1, Hi: 1}})
 		equal(t, "released", s.Released, []snapshot.Run{{Prefix: "p/1/", Lo: 2, Hi: 3}})
-		equal(t, "memory", u.imageBytes, 0)
+		equal(t, "memory", inside(u, func() int64 { return u.imageBytes }), 0)
 		time.Sleep(imageBackoffMin)
 		equal(t, "wanted later", l.WantsImage(0), true)
 		b.onPut(nil)
@@ -364,12 +288,12 @@ func TestImageWaitsForRoom(t *testing.T) {
 		}
 		l.Image(&picture{blocks: parts})
 		synctest.Wait()
-		if n := u.imageBytes; n > imageMemory+objectBytes+100 {
+		if n := inside(u, func() int64 { return u.imageBytes }); n > imageMemory+objectBytes+100 {
 			t.Errorf("%d bytes of the image are in memory", n)
 		}
 		close(release)
 		synctest.Wait()
 		equal(t, "images", u.Stats().Images, 1)
-		equal(t, "memory", u.imageBytes, 0)
+		equal(t, "memory", inside(u, func() int64 { return u.imageBytes }), 0)
 	})
 }

@@ -71,7 +71,6 @@ type program struct {
 	u      *Uploader
 	logs   []*modelled
 	id     dataflow.CheckpointID
-	open   sync.WaitGroup // images
 }
 
 func TestRandomPrograms(t *testing.T) {
@@ -159,7 +158,7 @@ func (p *program) checkpoint() {
 		if m.log.WantsImage(int64(20*len(m.now))) || p.rnd.IntN(15) == 0 {
 			p.image(m)
 		}
-		cuts[m.log] = state.Cut{Position: m.log.position}
+		cuts[m.log] = state.Cut{Position: inside(p.u, func() uint64 { return m.log.position })}
 		at[m.log] = maps.Clone(m.now)
 	}
 	p.batch(p.logs[0]) // behind the barrier
@@ -249,7 +248,7 @@ func (p *program) finish(dir string) {
 		p.id++
 		cuts := map[*Log]state.Cut{}
 		for _, m := range p.logs {
-			cuts[m.log] = state.Cut{Position: m.log.position}
+			cuts[m.log] = state.Cut{Position: inside(p.u, func() uint64 { return m.log.position })}
 		}
 		s = seal(p.t, p.u, p.id, cuts)
 		p.complete(p.id, s)
@@ -262,6 +261,8 @@ func (p *program) finish(dir string) {
 	}
 	equal(p.t, "objects that are left", left.merged(), s.Objects)
 	u := p.u
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	equal(p.t, "at rest", []int64{u.waiting, u.memory, u.spooled, u.imageBytes, int64(u.pending), int64(u.uploading), int64(u.imageUploads), int64(u.preparing), int64(len(u.released))}, make([]int64, 9))
 	equal(p.t, "sums", len(u.sums), len(s.Sums))
 	for _, name := range localFiles(p.t, dir) {

@@ -2,6 +2,7 @@ package changelog
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -92,7 +93,7 @@ func (u *Uploader) packDueLocked(p *plan) {
 		return
 	}
 	due := u.oldest.Add(u.cfg.PackAge)
-	large := u.pending >= u.cfg.PackBytes<<min(u.uploading, 3)
+	large := u.pending >= u.cfg.PackBytes<<min(len(u.queue), 3)
 	if large || !p.now.Before(due) || u.memory >= u.cfg.WaitingBytes {
 		u.packLocked()
 	} else {
@@ -128,26 +129,36 @@ func (u *Uploader) uploadLocked(p *plan) {
 }
 
 const (
-	// imageUploadsMax leaves room for the log, which a checkpoint waits for.
+	// imageUploadsMax is how many objects of images are encoded and uploaded at
+	// once: at most half of the cores, for the tasks and the log.
 	imageUploadsMax = 2
+	// imageRest is the share of the time of its last upload that an image rests,
+	// while there are changes, so that these find disk and network free.
+	imageRest = 0.5
 	// imagePatience is how long images make way for Seals at most.
 	imagePatience = time.Second
 )
 
 // uploadImagesLocked begins uploads of images: none while the store is down or a
-// Seal waits, one beside the log's, else two.
+// Seal waits, and one at a time while there are changes.
 func (u *Uploader) uploadImagesLocked(p *plan) {
-	most := imageUploadsMax
-	switch {
-	case len(u.images) == 0:
+	if len(u.images) == 0 {
 		return
-	case u.down > 0 && len(u.queue) > 0:
-		return // the log finds out when the store is back
-	case u.seals > 0 && p.now.Before(u.imageBegan.Add(imagePatience)):
-		p.at(u.imageBegan.Add(imagePatience))
-		return
-	case u.uploading > 0 || u.down > 0:
+	}
+	most := max(1, min(imageUploadsMax, runtime.GOMAXPROCS(0)/2))
+	if u.pending > 0 || len(u.queue) > 0 {
+		if u.down > 0 {
+			return // the log finds out when the store is back
+		}
 		most = 1
+		not := u.imageRested
+		if u.seals > 0 {
+			not = u.imageBegan.Add(imagePatience)
+		}
+		if p.now.Before(not) {
+			p.at(not)
+			return
+		}
 	}
 	for _, k := range u.images {
 		if u.imageUploads >= most {

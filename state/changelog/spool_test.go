@@ -52,8 +52,9 @@ func TestChangesWaitOnDiskWhileTheStoreIsDown(t *testing.T) {
 		if _, err := u.Seal(t.Context(), 1, cutAt(l, 200)); !errors.Is(err, ErrStoreUnavailable) {
 			t.Errorf("seal: %v", err)
 		}
-		if s := u.Stats(); s.Waiting < 200_000 || s.Spooled < 180_000 || u.memory > 10_000 {
-			t.Errorf("%d bytes wait, %d on disk and %d in memory", s.Waiting, s.Spooled, u.memory)
+		memory := inside(u, func() int64 { return u.memory })
+		if s := u.Stats(); s.Waiting < 200_000 || s.Spooled < 180_000 || memory > 10_000 {
+			t.Errorf("%d bytes wait, %d on disk and %d in memory", s.Waiting, s.Spooled, memory)
 		}
 		time.Sleep(20 * time.Second) // virtual time
 		if bytes, age := l.Lag(); bytes < 200_000 || age < 20*time.Second || u.Stats().Oldest < age {
@@ -64,7 +65,7 @@ func TestChangesWaitOnDiskWhileTheStoreIsDown(t *testing.T) {
 		synctest.Wait()
 		s := seal(t, u, 2, cutAt(l, 200))
 		equal(t, "restored", len(restored(t, b, 0, groups-1, s.Keyed[l])), 200)
-		equal(t, "waiting", []int64{u.Stats().Waiting, u.Stats().Spooled, u.memory, l.waiting}, []int64{0, 0, 0, 0})
+		equal(t, "waiting", inside(u, func() []int64 { return []int64{u.waiting, u.spooled, u.memory, l.waiting} }), make([]int64, 4))
 		equal(t, "files", localFiles(t, dir), []string{})
 	})
 }
@@ -135,7 +136,7 @@ func TestLostSpoolEndsTheAttempt(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- u.Run(t.Context()) }()
 		synctest.Wait()
-		if u.spooled == 0 {
+		if u.Stats().Spooled == 0 {
 			t.Fatal("nothing is on disk")
 		}
 		for _, name := range localFiles(t, dir) {

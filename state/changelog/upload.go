@@ -68,6 +68,8 @@ func (u *Uploader) slotLocked(p *pack) {
 		return
 	case p.image != nil:
 		u.imageUploads--
+		now := time.Now()
+		u.imageRested = now.Add(time.Duration(imageRest * float64(now.Sub(u.imageBegan))))
 	default:
 		u.uploading--
 	}
@@ -108,7 +110,7 @@ func (u *Uploader) endedLocked(ctx context.Context, p *pack, t *try, err error) 
 	}
 	if err == nil {
 		if p.image == nil {
-			u.down = 0
+			u.upLocked()
 		}
 		u.stats.Puts++
 		u.stats.Bytes += p.sum.Size
@@ -161,6 +163,17 @@ func (u *Uploader) failedLocked(p *pack, t *try, err error) {
 		u.retryAt = time.Now().Add(backoff(u.down))
 	case p.failures >= imageTries:
 		u.giveUpLocked(p.image, err)
+	}
+}
+
+// upLocked says that the store takes uploads: those that wait need not.
+func (u *Uploader) upLocked() {
+	if u.down == 0 {
+		return
+	}
+	u.down = 0
+	for _, p := range u.queue {
+		p.retryAt = time.Time{}
 	}
 }
 

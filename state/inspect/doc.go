@@ -13,6 +13,8 @@
 //	scan.go      all entries, in order, in bounded memory; those of one key
 //	diff.go      what differs between two checkpoints
 //	print.go     bytes into values, and text into a key
+//	items.go     operator state, which belongs to no key
+//	text.go      values as text on a line
 //
 // Memory is bounded by reading an operator in slices of key groups: see
 // Reader.SliceBytes.

@@ -89,7 +89,7 @@ func (o *Operator) add(part snapshot.Operator) {
 	o.Handles = append(o.Handles, *part.Keyed)
 	o.Backend, o.KeySchema = cmp.Or(o.Backend, part.Keyed.Backend), cmp.Or(o.KeySchema, part.Keyed.KeySchema)
 	for _, s := range part.Keyed.States {
-		if s.Kind != kindHidden && !slices.ContainsFunc(o.States, func(t snapshot.State) bool { return t.Name == s.Name }) {
+		if s.Name != "" && s.Kind != kindHidden && !slices.ContainsFunc(o.States, func(t snapshot.State) bool { return t.Name == s.Name }) {
 			o.States = append(o.States, s)
 		}
 	}

@@ -1,14 +1,9 @@
 package inspect
 
 import (
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/cairnstream/cairn/codec"
 	"github.com/cairnstream/cairn/snapshot"
@@ -217,54 +212,6 @@ func (l *layout) sub(sub []byte) (any, error) {
 	return parts, nil
 }
 
-// PrintItems returns the items of operator state, which have no key: those of a
-// list with their numbers as sub-keys, those of broadcast state with their keys.
-func PrintItems(items *Items, raw bool) ([]Printed, error) {
-	decoders, err := itemDecoders(items, raw)
-	values := make([]any, len(items.Items))
-	for i, item := range items.Items {
-		if err == nil && len(decoders) == 0 {
-			values[i] = rawBytes(item)
-		} else if err == nil {
-			values[i], err = whole(decoders[i%len(decoders)], item, "item")
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s %q: %w", items.Kind, items.Name, err)
-	}
-	var out []Printed
-	if items.Kind == KindBroadcast {
-		for i := 0; i+1 < len(values); i += 2 {
-			out = append(out, Printed{State: items.Name, Sub: values[i], Value: values[i+1]})
-		}
-		return out, nil
-	}
-	for i, v := range values {
-		out = append(out, Printed{State: items.Name, Sub: int64(i), Value: v})
-	}
-	return out, nil
-}
-
-// itemDecoders are the decoders of the items, by turns.
-func itemDecoders(items *Items, raw bool) ([]*codec.Dyn, error) {
-	if items.Schema == "" || raw {
-		return nil, nil
-	}
-	schema, err := state.ParseSchema(items.Schema)
-	if err != nil {
-		return nil, err
-	}
-	var decoders []*codec.Dyn
-	for _, text := range append(schema.Subs, schema.Value) {
-		d, err := codec.Dynamic(text)
-		if err != nil {
-			return nil, err
-		}
-		decoders = append(decoders, d)
-	}
-	return decoders, nil
-}
-
 // whole decodes all of b.
 func whole(d *codec.Dyn, b []byte, what string) (any, error) {
 	v, n, err := d.Decode(b)
@@ -278,39 +225,3 @@ func whole(d *codec.Dyn, b []byte, what string) (any, error) {
 }
 
 func rawBytes(b []byte) codec.Bytes { return append(codec.Bytes{}, b...) }
-
-// encodeRaw takes bytes as they are written: hex digits after 0x, or text.
-func encodeRaw(text string) ([]byte, error) {
-	digits, ok := strings.CutPrefix(text, "0x")
-	if !ok {
-		return []byte(text), nil
-	}
-	b, err := hex.DecodeString(digits)
-	if err != nil {
-		return nil, fmt.Errorf("%q: %w: want 0x and hex digits: %w", text, codec.ErrText, err)
-	}
-	return b, nil
-}
-
-// Text is a printed value on one line: text as it is if it can be read as such, and
-// anything else as JSON.
-func Text(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return "-"
-	case string:
-		if v == "" || v != strings.TrimSpace(v) || strings.ContainsFunc(v, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			return strconv.Quote(v)
-		}
-		return v
-	case time.Time:
-		return v.Format(time.RFC3339Nano)
-	case fmt.Stringer:
-		return v.String()
-	}
-	text, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	return string(text)
-}

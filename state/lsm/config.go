@@ -27,6 +27,8 @@ type Config struct {
 	// Shared is what the stores of a process share. Default: a Shared of its own
 	// with a quarter of MemoryBytes.
 	Shared *Shared
+
+	fileBytes int64 // the size of files, for tests
 }
 
 const (

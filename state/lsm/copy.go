@@ -36,7 +36,7 @@ func (s *Store) copyOut(ctx context.Context, m *manifest, files []snapshot.Segme
 	defer func() { err = errors.Join(err, from.Close()) }()
 	c := copier{s: s, from: from, dir: dir}
 	if err := c.run(ctx, pairs, lo, hi); err != nil {
-		return fmt.Errorf("copy entries: %w", err)
+		return fmt.Errorf("copy entries: %w", corrupt(err))
 	}
 	return nil
 }
@@ -144,7 +144,7 @@ func (c *copier) begin() error {
 		return err
 	}
 	db := c.s.disk.db
-	o := options(c.s.cfg.Shared, memtableMin, nil)
+	o := options(c.s.cfg.Shared, memtableMin, targetFileBytes)
 	o.EnsureDefaults()
 	c.out = sstable.NewWriter(objstorageprovider.NewFileWritable(file), o.MakeWriterOptions(6, db.TableFormat()))
 	c.paths, c.bytes = append(c.paths, path), 0

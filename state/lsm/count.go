@@ -102,5 +102,6 @@ func (s *size) stop() {
 	if s.count != nil {
 		s.count.stopped.Store(true)
 		<-s.count.ended
+		s.count = nil
 	}
 }

@@ -35,10 +35,13 @@ func (s *Store) LoadFiles(ctx context.Context, files []snapshot.Segment, lo, hi 
 }
 
 func (s *Store) loadFiles(ctx context.Context, files []snapshot.Segment, lo, hi int, fetch Fetch) error {
-	m, err := s.fetchManifest(ctx, files, fetch)
+	m, of, err := s.fetchManifest(ctx, files, fetch)
 	if err != nil {
 		return err
 	}
+	// The manifest is of all key groups that the image had. Where it was narrowed, newer
+	// images hold the others: what the files have of those is old.
+	lo, hi = max(lo, of.GroupLo), min(hi, of.GroupHi)
 	fresh := len(s.states) == 0
 	s.load.on = true
 	if whole := m.GroupLo == s.cfg.GroupLo && m.GroupHi == s.cfg.GroupHi && lo == m.GroupLo && hi == m.GroupHi; whole && fresh {
@@ -47,24 +50,24 @@ func (s *Store) loadFiles(ctx context.Context, files []snapshot.Segment, lo, hi 
 	return s.copyOut(ctx, m, files, lo, hi, fetch)
 }
 
-// fetchManifest finds the file that describes the others.
-func (s *Store) fetchManifest(ctx context.Context, files []snapshot.Segment, fetch Fetch) (*manifest, error) {
+// fetchManifest finds the file that describes the others, and reads it.
+func (s *Store) fetchManifest(ctx context.Context, files []snapshot.Segment, fetch Fetch) (*manifest, snapshot.Segment, error) {
 	for _, f := range files {
 		if !isManifest(f.Name) {
 			continue
 		}
 		path := s.folder.next("manifest")
 		if err := fetch(ctx, f, path); err != nil {
-			return nil, err
+			return nil, f, err
 		}
 		data, err := os.ReadFile(path)
 		if err != nil {
-			return nil, err
+			return nil, f, err
 		}
 		m, err := parseManifest(data)
-		return m, errors.Join(wrapName(f.Name, err), os.Remove(path))
+		return m, f, errors.Join(wrapName(f.Name, err), os.Remove(path))
 	}
-	return nil, fmt.Errorf("%w: none of its %d files describes the others", state.ErrCorrupt, len(files))
+	return nil, snapshot.Segment{}, fmt.Errorf("%w: none of its %d files describes the others", state.ErrCorrupt, len(files))
 }
 
 func wrapName(name string, err error) error {

@@ -116,9 +116,7 @@ func (s *Store) loadedBytes(n int) error {
 		st.table.EndBatch()
 	}
 	s.makeRoom()
-	if s.err == nil {
-		s.err = s.writer.failure()
-	}
+	s.fail(s.writer.failure())
 	return s.err
 }
 

@@ -99,10 +99,16 @@ func (f *folder) database() string { return f.next("db") }
 // copies is where files stay that an image named.
 func (f *folder) copies() string { return filepath.Join(filepath.Dir(f.dir), "files") }
 
+// remove removes the folder. Doing so again does nothing: it may be another's.
 func (f *folder) remove() error {
 	folders.Lock()
 	defer folders.Unlock()
-	return errors.Join(f.lock.Close(), os.RemoveAll(f.dir))
+	if f.lock == nil {
+		return nil
+	}
+	err := errors.Join(f.lock.Close(), os.RemoveAll(f.dir))
+	f.lock = nil
+	return err
 }
 
 // copyPath is where the copy of a file of an image is.

@@ -168,7 +168,8 @@ func (m *manifest) addTable(dir string, t pebble.SSTableInfo, at map[string]int)
 // openReadOnly opens the database in dir, of which sorted tables may be missing: who
 // reads keys that they do not hold does not notice.
 func openReadOnly(dir string, shared *Shared) (*pebble.DB, error) {
-	o := options(shared, memtableMin, func(error) {})
+	o := options(shared, memtableMin, targetFileBytes)
+	o.EventListener = &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}} // who reads is told too
 	o.ReadOnly = true
 	o.DisableConsistencyCheck = true
 	return pebble.Open(dir, o)

@@ -26,9 +26,8 @@ const (
 	l0Stop = 64
 )
 
-// options are Pebble's. memtable is the size of a memtable; failed is told what
-// goes wrong in the background.
-func options(shared *Shared, memtable int, failed func(error)) *pebble.Options {
+// options are Pebble's. memtable is the size of a memtable, file of a file.
+func options(shared *Shared, memtable int, file int64) *pebble.Options {
 	o := &pebble.Options{
 		FormatMajorVersion:          pebble.FormatNewest,
 		FS:                          unsynced{vfs.Default},
@@ -44,11 +43,11 @@ func options(shared *Shared, memtable int, failed func(error)) *pebble.Options {
 		DisableTableStats:           true,
 		MaxManifestFileSize:         1 << 20, // an image copies it
 		Logger:                      silent{},
-		EventListener:               &pebble.EventListener{BackgroundError: failed},
 	}
 	for i := range o.TargetFileSizes {
-		o.TargetFileSizes[i] = targetFileBytes
+		o.TargetFileSizes[i] = file
 	}
+	o.TargetFileSizes[0] = file / 4 // of a flush, so that its files too hold few groups
 	for i := range o.Levels {
 		o.Levels[i] = pebble.LevelOptions{
 			BlockSize:    blockBytes,
@@ -57,6 +56,15 @@ func options(shared *Shared, memtable int, failed func(error)) *pebble.Options {
 		}
 	}
 	return o
+}
+
+// listen tells the writer of what goes wrong in the background.
+func listen(w *writer) *pebble.EventListener {
+	return &pebble.EventListener{
+		BackgroundError: w.background,
+		DataCorruption:  func(info pebble.DataCorruptionInfo) { w.fail(info.Details) },
+		FlushEnd:        func(info pebble.FlushInfo) { w.flushed(info.Err) },
+	}
 }
 
 // unsynced is a file system that never syncs: what is in the folder is of no use

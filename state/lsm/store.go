@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -102,7 +103,9 @@ func (s *Store) open() (err error) {
 }
 
 func (s *Store) openDB(dir string) (*pebble.DB, error) {
-	return pebble.Open(dir, options(s.cfg.Shared, s.cfg.memtable(), s.writer.flushFailed))
+	o := options(s.cfg.Shared, s.cfg.memtable(), cmp.Or(s.cfg.fileBytes, targetFileBytes))
+	o.EventListener = listen(s.writer)
+	return pebble.Open(dir, o)
 }
 
 // Register implements state.Store.
@@ -213,7 +216,6 @@ const logBlockBytes = 64 << 10
 // EndBatch implements state.Store.
 func (s *Store) EndBatch() error {
 	s.loaded()
-	s.reader.close()
 	for _, st := range s.states {
 		if st.relog {
 			s.logAll(st)
@@ -221,9 +223,10 @@ func (s *Store) EndBatch() error {
 		s.logChanges(st)
 		st.table.EndBatch()
 	}
+	s.reader.close() // what is dropped now must be read anew
 	s.makeRoom()
 	if s.err == nil {
-		s.err = s.writer.failure()
+		s.fail(s.writer.failure())
 	}
 	return s.err
 }
@@ -277,8 +280,16 @@ func (s *Store) Size() (entries, bytes int64) {
 // fail keeps the first error.
 func (s *Store) fail(err error) {
 	if err != nil && s.err == nil {
-		s.err = fmt.Errorf("lsm state: %w", err)
+		s.err = fmt.Errorf("lsm state: %w", corrupt(err))
 	}
+}
+
+// corrupt marks an error of Pebble as ours.
+func corrupt(err error) error {
+	if pebble.IsCorruptionError(err) && !errors.Is(err, state.ErrCorrupt) {
+		return fmt.Errorf("%w: %w", state.ErrCorrupt, err)
+	}
+	return err
 }
 
 // Close implements state.Store. It waits for an image that reads the database,
@@ -293,6 +304,7 @@ func (s *Store) Close() error {
 	}
 	if s.own != nil && err == nil {
 		s.own.Close()
+		s.own = nil
 	}
 	if err != nil {
 		return fmt.Errorf("close lsm state: %w", err)

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -24,6 +25,7 @@ type writer struct {
 	applied   uint64
 	err       error         // the first
 	broken    chan struct{} // closed with the first error
+	flush     error         // of the last flush
 	stuck     bool          // flushes fail: a write may never return
 }
 
@@ -65,11 +67,21 @@ func (w *writer) failure() error {
 	return w.err
 }
 
-// flushFailed is told by Pebble that it could not write a file. It tries again, but
-// meanwhile memtables fill up, and a write waits for them.
-func (w *writer) flushFailed(err error) {
+// flushed is told how writing a memtable to a file has ended. An error is one only
+// if background is told of it next: that there was nothing to write is none.
+func (w *writer) flushed(err error) {
 	w.mu.Lock()
-	w.stuck = true
+	defer w.mu.Unlock()
+	w.flush = err
+}
+
+// background is told what goes wrong in Pebble's goroutines. Pebble tries again, but
+// while memtables can't be flushed they fill up, and a write waits for ever.
+func (w *writer) background(err error) {
+	w.mu.Lock()
+	if w.flush != nil && errors.Is(err, w.flush) {
+		w.stuck = true
+	}
 	w.mu.Unlock()
 	w.fail(err)
 }

@@ -11,6 +11,7 @@
 //	scan.go     Scan, ScanAll, Sweep
 //	order.go    sub-keys in order
 //	block.go    a sorted block of them
+//	encode.go   an entry as the log has it
 //	load.go     restores
 //	image.go    full images for the changelog
 package memory
@@ -168,14 +169,13 @@ const blockBytes = 64 << 10
 func (s *Store) drain(st *stored) {
 	n := 0
 	for r, ok := st.table.NextChanged(); ok; r, ok = st.table.NextChanged() {
-		if n++; s.cfg.Log != nil {
-			e := st.table.Item(r)
-			s.block = state.AppendEntry(s.block, state.Entry{
-				Handle: st.handle, Deleted: e.Flags&deleted != 0, Group: e.Group, Key: e.Key, Sub: e.Sub, Value: e.Value,
-			})
+		n++
+		e := st.table.Item(r)
+		if s.cfg.Log != nil {
+			s.block = appendEntry(s.block, st.handle, &e)
 		}
-		if st.deadEntries > 0 && st.table.Flags(r)&deleted != 0 {
-			st.bury(r)
+		if e.Flags&deleted != 0 {
+			st.bury(r, e)
 		}
 		if len(s.block) >= blockBytes {
 			s.append(n)
@@ -186,8 +186,7 @@ func (s *Store) drain(st *stored) {
 }
 
 // bury removes an entry that was deleted and that the log knows of.
-func (st *stored) bury(r table.Ref) {
-	e := st.table.Item(r)
+func (st *stored) bury(r table.Ref, e table.Item) {
 	st.deadEntries--
 	st.deadBytes -= int64(len(e.Key) + len(e.Sub))
 	st.table.Remove(r)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"path/filepath"
 	"testing"
 
 	"github.com/cairnstream/cairn/dataflow"
@@ -115,7 +116,7 @@ func (w *world) restore(ctx context.Context) {
 	w.uploader.InheritSums(w.completed.process.Objects, w.completed.process.Sums)
 	cfg := changelog.RestoreConfig{Bucket: w.bucket}
 	if w.local != "" {
-		cfg.Local = changelog.OpenLocal(w.local)
+		cfg.Local = changelog.OpenLocal(filepath.Join(w.local, changelog.LocalFolder))
 	}
 	var targets []changelog.Target
 	for _, s := range w.subtasks {

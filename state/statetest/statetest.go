@@ -1,6 +1,13 @@
 // Package statetest is the suite that every state backend must pass: its
-// contract in small, and random programs of changes, checkpoints and restores,
-// with another parallelism too, against a plain map.
+// contract in small, and random programs of changes, checkpoints, images and
+// restores, with another parallelism, another schema, a store that fails and local
+// copies that are damaged, against a plain map.
+//
+// A package that calls Run has two flags more, and so runs as many programs as one
+// has patience for, or one of them again:
+//
+//	go test -race ./state/memory -run TestStore/random -programs 1000
+//	go test ./state/memory -run TestStore/random -programs 1 -seed 17
 package statetest
 
 import (

@@ -22,7 +22,7 @@ const (
 	chunkMax    = 1 << 18
 )
 
-func classSize(class int) int { return unitSize / 2 << class }
+func classSize(class int) int { return unitSize / 2 << (class & 7) }
 
 func (r pageRef) class() int { return int(r & 15) }
 
@@ -43,7 +43,7 @@ type alloc struct {
 
 	mu      sync.Mutex
 	chunks  []chunk
-	open    []int              // chunks with free blocks; may name others too
+	open    []uint64           // bit per chunk: it has free blocks
 	partial [classMax][]uint32 // blocks with free pages, by class; may name others too
 	unused  []int              // chunk numbers without memory
 	bytes   int64
@@ -52,7 +52,6 @@ type alloc struct {
 type chunk struct {
 	blocks int
 	free   uint64 // blocks
-	opened bool   // in alloc.open
 	block  [chunkBlocks]block
 }
 
@@ -121,17 +120,20 @@ func (a *alloc) list(at uint32, b *block) {
 	}
 }
 
+// getBlock takes the first free block, so that what is in use stays together, at the
+// front, and chunks at the end become free.
 func (a *alloc) getBlock() (c, b int) {
-	for len(a.open) > 0 {
-		c = a.open[len(a.open)-1]
-		ch := &a.chunks[c]
-		if ch.free != 0 {
-			b = bits.TrailingZeros64(ch.free)
-			ch.free &^= 1 << b
-			return c, b
+	for i, word := range a.open {
+		if word == 0 {
+			continue
 		}
-		ch.opened = false
-		a.open = a.open[:len(a.open)-1]
+		c = i*64 + bits.TrailingZeros64(word)
+		ch := &a.chunks[c]
+		b = bits.TrailingZeros64(ch.free)
+		if ch.free &^= 1 << b; ch.free == 0 {
+			a.open[i] &^= 1 << (c % 64)
+		}
+		return c, b
 	}
 	a.addChunk()
 	return a.getBlock()
@@ -146,7 +148,9 @@ func (a *alloc) addChunk() {
 		if c == chunkMax {
 			panic("state table: more than 64 GiB of slots in one state of one subtask: use the lsm backend or a higher parallelism")
 		}
-		a.chunks = append(a.chunks, chunk{})
+		if a.chunks = append(a.chunks, chunk{}); c%64 == 0 {
+			a.open = append(a.open, 0)
+		}
 	}
 	blocks := min(chunkBlocks, 4<<min(c, 8))
 	buf := make([]byte, blocks*blockSize)
@@ -154,14 +158,7 @@ func (a *alloc) addChunk() {
 	a.setBuf(c, buf)
 	ch := &a.chunks[c]
 	ch.blocks, ch.free = blocks, allBlocks(blocks)
-	a.openChunk(c)
-}
-
-func (a *alloc) openChunk(c int) {
-	if ch := &a.chunks[c]; !ch.opened {
-		ch.opened = true
-		a.open = append(a.open, c)
-	}
+	a.open[c/64] |= 1 << (c % 64)
 }
 
 // setBuf sets the memory of a chunk, for readers of bufs at the same time.
@@ -202,18 +199,22 @@ func (a *alloc) putBlock(c, i int) {
 	if ch.free == allBlocks(ch.blocks) && a.spare(c) {
 		a.bytes -= int64(ch.blocks * blockSize)
 		a.setBuf(c, nil)
-		ch.free = 0 // opened and listed stay: the lists may name it
+		ch.free = 0
+		a.open[c/64] &^= 1 << (c % 64)
 		a.unused = append(a.unused, c)
 		return
 	}
-	a.openChunk(c)
+	a.open[c/64] |= 1 << (c % 64)
 }
 
 // spare reports whether another chunk has free blocks, so that one that is
 // emptied and filled again does not go back and forth.
 func (a *alloc) spare(c int) bool {
-	for i := len(a.open) - 1; i >= 0; i-- {
-		if o := a.open[i]; o != c && a.chunks[o].free != 0 {
+	for i, word := range a.open {
+		if i == c/64 {
+			word &^= 1 << (c % 64)
+		}
+		if word != 0 {
 			return true
 		}
 	}

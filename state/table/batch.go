@@ -38,10 +38,16 @@ func (t *Table) NextChanged() (ref Ref, ok bool) {
 	return 0, false
 }
 
+// changedKeep is how long a list is kept for the next batch: a conversion changes all
+// entries at once.
+const changedKeep = 1 << 18
+
 // EndBatch frees what the batch left behind; values that Get returned end. NextChanged
 // has returned false.
 func (t *Table) EndBatch() {
-	t.changed, t.next = t.changed[:0], 0
+	if t.changed, t.next = t.changed[:0], 0; cap(t.changed) > changedKeep {
+		t.changed = nil
+	}
 	for _, r := range t.retired {
 		t.alloc.put(r)
 	}

@@ -21,11 +21,14 @@
 // sees are never written, so that reader and writer need no locks.
 //
 //	table.go   Find, Upsert, Resize, Remove: an entry's life
+//	entry.go   what an entry is read as, and how its value changes size
+//	hash.go    keys
 //	layout.go  the bytes of a slot
 //	page.go    probing within a page
 //	group.go   directories: how pages grow, split and shrink
 //	alloc.go   memory for pages
 //	slab.go    memory for what is too long for a slot
+//	compact.go how its dead bytes are reclaimed
 //	batch.go   the entries that changed since the last EndBatch
 //	sweep.go   All and Sweep
 //	view.go    Freeze

@@ -25,17 +25,17 @@ func (t *Table) item(p []byte, at int, h head) Item {
 func (l *layout) item(p []byte, at int, h head, slabs *slabPages) Item {
 	e := Item{Group: pageGroup(p), Flags: h.flags()}
 	if h&keysOut != 0 {
-		e.Key, e.Sub = slabs.keys(u64(p, at+l.keyOff))
+		e.Key, e.Sub = slabs.keys(u64(p, at+keyOff))
 	} else {
-		from := at + l.keyOff
+		from := at + keyOff
 		e.Key = p[from : from+h.keyLen() : from+h.keyLen()]
 		from = at + l.subOff
 		e.Sub = p[from : from+h.subLen() : from+h.subLen()]
 	}
 	if h&valueOut != 0 {
-		e.Value = slabs.value(u64(p, at+headSize))
+		e.Value = slabs.value(u64(p, at+l.valOff))
 	} else {
-		from := at + headSize
+		from := at + l.valOff
 		e.Value = p[from : from+h.valueLen() : from+h.valueLen()]
 	}
 	return e
@@ -43,9 +43,9 @@ func (l *layout) item(p []byte, at int, h head, slabs *slabPages) Item {
 
 func (t *Table) valueOf(p []byte, at int, h head) []byte {
 	if h&valueOut != 0 {
-		return t.slab.pages.value(u64(p, at+headSize))
+		return t.slab.pages.value(u64(p, at+t.valOff))
 	}
-	from := at + headSize
+	from := at + t.valOff
 	return p[from : from+h.valueLen() : from+h.valueLen()]
 }
 
@@ -79,7 +79,7 @@ func (t *Table) resize(r pageRef, p []byte, i uint32, size int) (pageRef, []byte
 	at := t.slotAt(i)
 	h := head(u64(p, at))
 	old := t.valueOf(p, at, h)
-	if size == len(old) && (h&valueOut == 0 || t.slab.writable(u64(p, at+headSize))) {
+	if size == len(old) && (h&valueOut == 0 || t.slab.writable(u64(p, at+t.valOff))) {
 		return r, p, i
 	}
 	if size > t.valCap && size != len(old) {
@@ -95,13 +95,13 @@ func (t *Table) resize(r pageRef, p []byte, i uint32, size int) (pageRef, []byte
 	case size > t.valCap:
 		h = t.resizeOut(p, at, h, old, size)
 	case h&valueOut != 0:
-		t.slab.release(u64(p, at+headSize))
-		clear(p[at+headSize : at+headSize+t.valCap])
-		copy(p[at+headSize:at+headSize+size], old)
+		t.slab.release(u64(p, at+t.valOff))
+		clear(p[at+t.valOff : at+t.valOff+t.valCap])
+		copy(p[at+t.valOff:at+t.valOff+size], old)
 		h = h.withValueLen(size)
 	default:
 		if size > len(old) {
-			clear(p[at+headSize+len(old) : at+headSize+size])
+			clear(p[at+t.valOff+len(old) : at+t.valOff+size])
 		}
 		h = h.withValueLen(size)
 	}
@@ -112,7 +112,7 @@ func (t *Table) resize(r pageRef, p []byte, i uint32, size int) (pageRef, []byte
 // resizeOut gives a value a size that needs the slab.
 func (t *Table) resizeOut(p []byte, at int, h head, old []byte, size int) head {
 	if h&valueOut != 0 {
-		ref := u64(p, at+headSize)
+		ref := u64(p, at+t.valOff)
 		if room := t.slab.room(ref); t.slab.writable(ref) && size <= room && (room < shrinkMin || size >= room/4) {
 			t.slab.setLen(ref, size)
 			if size > len(old) {
@@ -128,8 +128,8 @@ func (t *Table) resizeOut(p []byte, at int, h head, old []byte, size int) head {
 	to := t.slab.newValue(h.hash(), pageGroup(p), size, room)
 	copy(t.slab.pages.value(to), old)
 	if h&valueOut != 0 {
-		t.slab.release(u64(p, at+headSize))
+		t.slab.release(u64(p, at+t.valOff))
 	}
-	putU64(p, at+headSize, to)
+	putU64(p, at+t.valOff, to)
 	return h.withValueLen(0) | valueOut
 }

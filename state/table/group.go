@@ -115,8 +115,14 @@ func (t *Table) shrink(g *group, hash uint32, r pageRef, p []byte) {
 	case n == 0:
 		t.setPage(g, hash, pageDepth(p), 0)
 		t.freePage(r, p)
-	case n < t.slots[r.class()]/4 && r.class() > t.classMin:
-		t.resizePage(g, hash, r, p, r.class()-1)
+	default:
+		class := r.class()
+		for class > t.classMin && n < t.slots[class]/4 {
+			class--
+		}
+		if class < r.class() {
+			t.resizePage(g, hash, r, p, class)
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ const (
 
 func hashBytes(b []byte) uint64 {
 	if len(b) == 8 {
-		return mix(mix(binary.LittleEndian.Uint64(b)^mixA, mixB)^mixC, mixA)
+		return mix(binary.LittleEndian.Uint64(b)^mixA, mixB)
 	}
 	return xxhash.Sum64(b)*mixA ^ mixB
 }

@@ -9,9 +9,9 @@ import (
 // layout says where things are in a slot:
 //
 //	0              head
-//	8              value      aligned to 8, so that it can be changed in place
-//	8+valueCap     key
+//	8              key        beside the head, so that a search reads one cache line
 //	subOff         sub-key
+//	valOff         value      aligned to 8, so that it can be changed in place
 //	stride
 //
 // Each part has room for so many bytes, a multiple of 8, and an entry's own length
@@ -20,13 +20,14 @@ import (
 type layout struct {
 	stride                 int
 	keyCap, subCap, valCap int
-	keyOff, subOff         int
-	slots                  [classMax + 1]uint32 // per page of a class
+	subOff, valOff         int
+	slots                  [8]uint32 // per page of a class
 	classMin               int
 }
 
 const (
 	headSize   = 8
+	keyOff     = headSize
 	slabRef    = 8 // the size of a reference into the slab
 	slotsMin   = 4 // of the smallest pages
 	keyInline  = 32
@@ -40,9 +41,9 @@ const (
 // stored inline.
 func makeLayout(key, sub, value int) layout {
 	l := layout{keyCap: max(round8(key), slabRef), subCap: round8(sub), valCap: round8(value)}
-	l.keyOff = headSize + l.valCap
-	l.subOff = l.keyOff + l.keyCap
-	l.stride = l.subOff + l.subCap
+	l.subOff = keyOff + l.keyCap
+	l.valOff = l.subOff + l.subCap
+	l.stride = l.valOff + l.valCap
 	for c := 1; c <= classMax; c++ {
 		l.slots[c] = uint32((classSize(c) - pageHead) / l.stride)
 		if l.classMin == 0 && l.slots[c] >= slotsMin {
@@ -95,12 +96,11 @@ const (
 	matchMask = ^(userMask | changed | valueMask)
 )
 
-func (h head) hash() uint32    { return uint32(h) }
-func (h head) has(f head) bool { return h&f != 0 }
-func (h head) flags() Flags    { return Flags(h >> userShift & 0xf) }
-func (h head) keyLen() int     { return int(h >> 40 & 0xff) }
-func (h head) subLen() int     { return int(h >> 48 & 0xff) }
-func (h head) valueLen() int   { return int(h >> 56) }
+func (h head) hash() uint32  { return uint32(h) }
+func (h head) flags() Flags  { return Flags(h >> userShift & 0xf) }
+func (h head) keyLen() int   { return int(h >> 40 & 0xff) }
+func (h head) subLen() int   { return int(h >> 48 & 0xff) }
+func (h head) valueLen() int { return int(h >> 56) }
 
 func (h head) withValueLen(n int) head { return h&^valueMask | head(n)<<56 }
 

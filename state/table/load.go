@@ -130,8 +130,8 @@ func (t *Table) fill(g *group, run Run) (left []byte) {
 		}
 		slot := p[t.slotAt(t.freeSlot(p, n, hash)):]
 		putU64(slot, 0, uint64(from|head(hash)))
-		copy(slot[headSize:], d[subAt:size])
-		copy(slot[t.keyOff:], d[:run.KeySize])
+		copy(slot[t.valOff:], d[subAt:size])
+		copy(slot[keyOff:], d[:run.KeySize])
 		copy(slot[t.subOff:], d[run.KeySize:subAt])
 		putU32(p, 0, pageUsed(p)+1)
 	}

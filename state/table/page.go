@@ -38,31 +38,13 @@ func (l *layout) slotAt(i uint32) int { return pageHead + int(i)*l.stride }
 
 func (l *layout) headAt(p []byte, i uint32) head { return head(u64(p, l.slotAt(i))) }
 
-// search returns the slot of an entry in a page of n slots.
-func (t *Table) search(p []byte, n uint32, want head, key, sub []byte) (uint32, bool) {
-	i := home(want.hash(), n)
-	for range n {
-		at := pageHead + int(i)*t.stride
-		h := head(u64(p, at))
-		if h == 0 {
-			return 0, false
-		}
-		if h&matchMask == want && t.equalKeys(p, at, h, key, sub) {
-			return i, true
-		}
-		if i++; i == n {
-			i = 0
-		}
-	}
-	return 0, false
-}
-
+// equalKeys compares an entry's keys, whose lengths are right.
 func (t *Table) equalKeys(p []byte, at int, h head, key, sub []byte) bool {
 	if h&keysOut != 0 {
-		k, s := t.slab.keys(u64(p, at+t.keyOff))
+		k, s := t.slab.keys(u64(p, at+keyOff))
 		return bytes.Equal(k, key) && bytes.Equal(s, sub)
 	}
-	from := at + t.keyOff
+	from := at + keyOff
 	if len(key) == 8 {
 		if u64(p, from) != u64(key, 0) {
 			return false

@@ -89,9 +89,9 @@ func (t *Table) relaySlot(gi int, old *layout, p []byte, from int, h head) {
 		t.changed = append(t.changed, makeEntryRef(r, i))
 	}
 	if h&keysOut != 0 {
-		t.slab.release(u64(p, from+old.keyOff))
+		t.slab.release(u64(p, from+keyOff))
 	}
 	if h&valueOut != 0 {
-		t.slab.release(u64(p, from+headSize))
+		t.slab.release(u64(p, from+old.valOff))
 	}
 }

@@ -73,19 +73,36 @@ func (t *Table) Footprint() int64 {
 // groupBytes is about the size of a group and its first directory.
 const groupBytes = 48
 
-// locate finds an entry. key and sub must fit want.
-func (t *Table) locate(k *Key, sub []byte, want head) (pageRef, []byte, uint32, bool) {
+// locate finds an entry: its page, its slot and where that is in the page. key and sub
+// must fit want. This is the hot path of all, so it is search with little around it:
+// the fewer instructions there are until the slot is read, the more of these reads the
+// processor has under way at once.
+func (t *Table) locate(k *Key, sub []byte, want head) (r pageRef, p []byte, i uint32, ok bool) {
 	g := &t.groups[k.Group-t.lo]
-	if g.dir == nil {
+	at := int(uint64(want.hash()) >> g.shift)
+	if at >= len(g.dir) {
+		return 0, nil, 0, false // the group is empty
+	}
+	if r = g.dir[at]; r == 0 {
 		return 0, nil, 0, false
 	}
-	r := g.dir[uint64(want.hash())>>g.shift]
-	if r == 0 {
-		return 0, nil, 0, false
+	p = t.alloc.page(r)
+	n := t.slots[r&7]
+	i = home(want.hash(), n)
+	for range n {
+		at := pageHead + int(i)*t.stride
+		h := head(u64(p, at))
+		if h&matchMask == want && t.equalKeys(p, at, h, k.Bytes, sub) {
+			return r, p, i, true
+		}
+		if h == 0 {
+			break
+		}
+		if i++; i == n {
+			i = 0
+		}
 	}
-	p := t.alloc.page(r)
-	i, ok := t.search(p, t.slots[r.class()], want, k.Bytes, sub)
-	return r, p, i, ok
+	return r, p, i, false
 }
 
 // Find returns the place of an entry.
@@ -110,14 +127,22 @@ func (t *Table) Get(k *Key, sub []byte) (value []byte, f Flags, ok bool) {
 // is kept, the rest is zero. The value may be overwritten until the next call
 // that changes the table.
 func (t *Table) Upsert(k *Key, sub []byte, size int) (r Ref, value []byte, existed bool) {
-	pr, p, i, existed := t.entry(k, sub, size)
+	hash := entryHash(k, sub)
+	pr, p, i, existed := t.locate(k, sub, t.match(hash, k.Bytes, sub))
+	if !existed || !t.ready(p, i, size) {
+		pr, p, i = t.prepare(k, sub, hash, size, pr, p, i, existed)
+	}
 	at := t.slotAt(i)
 	return makeEntryRef(pr, i), t.valueOf(p, at, head(u64(p, at))), existed
 }
 
 // Change is Upsert and MarkChanged in one. f are the entry's flags.
 func (t *Table) Change(k *Key, sub []byte, size int) (r Ref, value []byte, f Flags, existed bool) {
-	pr, p, i, existed := t.entry(k, sub, size)
+	hash := entryHash(k, sub)
+	pr, p, i, existed := t.locate(k, sub, t.match(hash, k.Bytes, sub))
+	if !existed || !t.ready(p, i, size) {
+		pr, p, i = t.prepare(k, sub, hash, size, pr, p, i, existed)
+	}
 	at := t.slotAt(i)
 	h := head(u64(p, at))
 	r = makeEntryRef(pr, i)
@@ -129,23 +154,21 @@ func (t *Table) Change(k *Key, sub []byte, size int) (r Ref, value []byte, f Fla
 	return r, t.valueOf(p, at, h), h.flags(), existed
 }
 
-// entry returns the slot of an entry, which it makes if there is none, with a value of
-// that size, in a page that may be written.
-func (t *Table) entry(k *Key, sub []byte, size int) (pageRef, []byte, uint32, bool) {
-	hash := entryHash(k, sub)
-	r, p, i, ok := t.locate(k, sub, t.match(hash, k.Bytes, sub))
-	if !ok {
-		r, p, i = t.insert(k, sub, hash, size)
-		return r, p, i, false
+// ready reports whether an entry may be written as it is, with a value of that size.
+func (t *Table) ready(p []byte, i uint32, size int) bool {
+	h := t.headAt(p, i)
+	return len(t.views) == 0 && h&valueOut == 0 && h.valueLen() == size
+}
+
+// prepare makes an entry that is not there, or what locate found ready.
+func (t *Table) prepare(k *Key, sub []byte, hash uint32, size int, r pageRef, p []byte, i uint32, found bool) (pageRef, []byte, uint32) {
+	if !found {
+		return t.insert(k, sub, hash, size)
 	}
 	if len(t.views) > 0 {
 		r, p = t.own(&t.groups[k.Group-t.lo], hash, r, p)
 	}
-	at := t.slotAt(i)
-	if h := head(u64(p, at)); h&valueOut != 0 || h.valueLen() != size {
-		r, p, i = t.resize(r, p, i, size)
-	}
-	return r, p, i, true
+	return t.resize(r, p, i, size)
 }
 
 // insert adds an entry that is not there, with a zero value.
@@ -166,16 +189,16 @@ func (t *Table) place(r pageRef, p []byte, k *Key, sub []byte, hash uint32, size
 	at := t.slotAt(i)
 	h := t.match(hash, k.Bytes, sub)
 	if h&keysOut != 0 {
-		putU64(p, at+t.keyOff, t.slab.putKeys(hash, pageGroup(p), k.Bytes, sub))
+		putU64(p, at+keyOff, t.slab.putKeys(hash, pageGroup(p), k.Bytes, sub))
 	} else {
-		copy(p[at+t.keyOff:], k.Bytes)
+		copy(p[at+keyOff:], k.Bytes)
 		copy(p[at+t.subOff:], sub)
 	}
 	if size > t.valCap {
 		h |= valueOut
-		putU64(p, at+headSize, t.slab.newValue(hash, pageGroup(p), size, size))
+		putU64(p, at+t.valOff, t.slab.newValue(hash, pageGroup(p), size, size))
 	} else {
-		clear(p[at+headSize : at+headSize+size]) // a slot is free with anything in it
+		clear(p[at+t.valOff : at+t.valOff+size]) // a slot is free with anything in it
 		h = h.withValueLen(size)
 	}
 	putU64(p, at, uint64(h))
@@ -208,10 +231,10 @@ func (t *Table) remove(r pageRef, p []byte, i uint32) {
 	t.bytes -= int64(len(e.Key) + len(e.Sub) + len(e.Value))
 	t.groups[pageGroup(p)].used--
 	if h&keysOut != 0 {
-		t.slab.release(u64(p, at+t.keyOff))
+		t.slab.release(u64(p, at+keyOff))
 	}
 	if h&valueOut != 0 {
-		t.slab.release(u64(p, at+headSize))
+		t.slab.release(u64(p, at+t.valOff))
 	}
 	t.unslot(r, p, i)
 }

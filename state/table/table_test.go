@@ -2,6 +2,7 @@ package table
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -174,8 +175,8 @@ func (w *world) freeze() {
 // sweep visits all and removes some.
 func (w *world) sweep() {
 	seen := map[string]bool{}
-	for range 2000 {
-		w.table.Sweep(1+w.rnd.IntN(50), flagA, flagA, func(r Ref) (Ref, bool) {
+	for looked := 0; looked < 3*w.table.Len()+200; looked++ {
+		looked += w.table.Sweep(1+w.rnd.IntN(50), flagA, flagA, func(r Ref) (Ref, bool) {
 			name := w.name(r)
 			seen[name] = true
 			switch {
@@ -305,8 +306,14 @@ func checkSlab(t *testing.T, tb *Table) {
 	}
 }
 
+var (
+	seeds     = flag.Uint64("seeds", 60, "number of random programs")
+	firstSeed = flag.Uint64("first", 0, "seed of the first")
+)
+
 func TestModel(t *testing.T) {
-	for seed := range uint64(300) {
+	for i := range *seeds {
+		seed := *firstSeed + i
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { runModel(t, seed) })
 	}
 }

@@ -1,5 +1,48 @@
 package codec
 
+// form says how the basic types are written.
+type form uint8
+
+const (
+	compact form = iota
+	ordered
+	fixed
+)
+
+// prefix is what a schema begins with.
+func (f form) prefix() string { return [...]string{"", "ordered ", "fixed "}[f] }
+
+// lack is why a form refuses a type.
+func (f form) lack() string {
+	if f == fixed {
+		return "has no fixed size"
+	}
+	return "has no order"
+}
+
+// in is the kind that writes k, a plain one, in a form; ok is false if it has none.
+func (k kind) in(f form) (kind, bool) {
+	switch {
+	case f == compact, k == kBool, k == kStruct, k == kArray:
+		return k, true
+	case f == ordered && k == kUint8:
+		return k, true
+	case f == ordered:
+		return k + kOrdered, k <= kTime
+	}
+	switch k {
+	case kInt8, kUint8:
+		return kFixed8, true
+	case kInt16, kUint16:
+		return kFixed16, true
+	case kInt32, kUint32, kFloat32:
+		return kFixed32, true
+	case kInt64, kUint64, kFloat64:
+		return kFixed64, true
+	}
+	return k, false
+}
+
 // orderedMin is the least length of the ordered forms of the basic types.
 var orderedMin = map[kind]int{
 	kOrdered + kInt8: 1, kOrdered + kInt16: 2, kOrdered + kInt32: 4, kOrdered + kInt64: 8,

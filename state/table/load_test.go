@@ -1,0 +1,146 @@
+package table
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/cairnstream/cairn/state"
+)
+
+// runsOf returns a view's entries as runs of at most n records.
+func runsOf(v *View, groups, n int) (runs []Run) {
+	for g := range groups {
+		run := Run{Group: g, KeySize: 8, ValueSize: 16}
+		for e := range v.Group(g) {
+			run.Data = append(append(run.Data, e.Key...), e.Value...)
+			if run.Len() == n {
+				runs = append(runs, run)
+				run.Data = nil
+			}
+		}
+		runs = append(runs, run)
+	}
+	return runs
+}
+
+// numbered returns a table of n entries with numbers as keys.
+func numbered(groups, n int) *Table {
+	t := New(Config{GroupHi: groups - 1, KeySize: 8, ValueSize: 16})
+	var key [8]byte
+	for i := range n {
+		binary.LittleEndian.PutUint64(key[:], uint64(i))
+		k := MakeKey(i%groups, key[:])
+		_, v, _ := t.Upsert(&k, nil, 16)
+		binary.LittleEndian.PutUint64(v, uint64(i))
+	}
+	t.EndBatch()
+	return t
+}
+
+func checkNumbered(t *testing.T, tb *Table, groups, n int) {
+	t.Helper()
+	var key [8]byte
+	for i := range n {
+		binary.LittleEndian.PutUint64(key[:], uint64(i))
+		k := MakeKey(i%groups, key[:])
+		if v, _, ok := tb.Get(&k, nil); !ok || binary.LittleEndian.Uint64(v) != uint64(i) {
+			t.Fatalf("entry %d: %x, %v", i, v, ok)
+		}
+	}
+	if tb.Len() != n || tb.Bytes() != int64(24*n) {
+		t.Fatalf("%d entries with %d bytes, want %d", tb.Len(), tb.Bytes(), n)
+	}
+	checkInvariants(t, tb)
+}
+
+func TestLoadRun(t *testing.T) {
+	for _, tc := range []struct{ groups, n, run int }{{4, 100_000, 4000}, {4, 100_000, 1 << 20}, {64, 1000, 1 << 20}, {1, 7, 2}} {
+		for _, size := range []int{16, 8, state.Variable} { // as the table expects
+			t.Run(fmt.Sprint(tc, size), func(t *testing.T) {
+				v := numbered(tc.groups, tc.n).Freeze()
+				to := New(Config{GroupHi: tc.groups - 1, KeySize: state.Variable, ValueSize: size})
+				groups := make([]sync.Mutex, tc.groups)
+				var loads sync.WaitGroup
+				for _, run := range runsOf(v, tc.groups, tc.run) {
+					loads.Go(func() {
+						groups[run.Group].Lock()
+						defer groups[run.Group].Unlock()
+						to.LoadRun(run)
+					})
+				}
+				loads.Wait()
+				to.EndBatch()
+				checkNumbered(t, to, tc.groups, tc.n)
+			})
+		}
+	}
+}
+
+// TestMemoryIsGivenBack empties a table in one go and by and by.
+func TestMemoryIsGivenBack(t *testing.T) {
+	const n = 200_000
+	tb := numbered(16, n)
+	full := tb.Footprint()
+	if perEntry := full / n; perEntry > 100 {
+		t.Errorf("%d bytes for an entry of 24", perEntry)
+	}
+	keep := func(ref Ref) bool { return binary.LittleEndian.Uint64(tb.Value(ref))%50 == 0 }
+	for looked := 0; looked < n; tb.EndBatch() {
+		looked += tb.Sweep(1000, 0, 0, func(r Ref) (Ref, bool) { return r, !keep(r) })
+	}
+	if tb.Len() != n/50 {
+		t.Fatalf("%d entries are left", tb.Len())
+	}
+	if part := tb.Footprint(); part > full/4 {
+		t.Errorf("%d of %d bytes for a 50th of the entries", part, full)
+	}
+	checkInvariants(t, tb)
+	for tb.Len() > 0 {
+		tb.Sweep(1000, 0, 0, func(r Ref) (Ref, bool) { return r, true })
+		tb.EndBatch()
+	}
+	if empty := tb.Footprint(); empty > 300<<10 {
+		t.Errorf("%d bytes for nothing", empty)
+	}
+	checkInvariants(t, tb)
+}
+
+// TestViewsMemoryIsGivenBack closes a view for which every page was copied.
+func TestViewsMemoryIsGivenBack(t *testing.T) {
+	const n = 100_000
+	tb := numbered(16, n)
+	full := tb.Footprint()
+	v := tb.Freeze()
+	for r := range v.Group(3) {
+		if binary.LittleEndian.Uint64(r.Value) != binary.LittleEndian.Uint64(r.Key) {
+			t.Fatal("another value")
+		}
+	}
+	var key [8]byte
+	for i := range n {
+		binary.LittleEndian.PutUint64(key[:], uint64(i))
+		k := MakeKey(i%16, key[:])
+		_, b, _, _ := tb.Change(&k, nil, 16)
+		binary.LittleEndian.PutUint64(b, uint64(i)+1)
+	}
+	for _, ok := tb.NextChanged(); ok; _, ok = tb.NextChanged() {
+	}
+	tb.EndBatch()
+	for g := range 16 {
+		for r := range v.Group(g) {
+			if binary.LittleEndian.Uint64(r.Value) != binary.LittleEndian.Uint64(r.Key) {
+				t.Fatal("the view has changed")
+			}
+		}
+	}
+	v.Close()
+	for range 10 {
+		tb.EndBatch()
+	}
+	checkInvariants(t, tb)
+	if len(tb.limbo) > 0 || tb.Footprint() > full*5/4 {
+		t.Errorf("%d pages wait, %d bytes instead of %d", len(tb.limbo), tb.Footprint(), full)
+	}
+}
