@@ -3,7 +3,8 @@
 //
 // RunState measures keyed state. Its parts, by the names that --only takes:
 //
-//	updates     what a change costs, with the changelog off and on, in turns
+//	updates     what a change costs, with the changelog off and on, in turns, and what
+//	            the memory of the machine allows at the moment
 //	checkpoint  time, bytes and PUTs against the size of the state, 1 % changed each time
 //	constant    the same at 10 MB/s of changes, a small and a large state in turns
 //	restore     from a base, from log alone, remote and local, and at twice the parallelism,

@@ -110,7 +110,7 @@ func (t *task) draw(n int) {
 // apply makes the changes of one batch as a keyed operator does: it sets the key,
 // changes the aggregate in place, and ends the batch.
 func (t *task) apply(records []record) error {
-	if t.ahead != nil {
+	if t.ahead != nil && t.ahead.Ahead() {
 		if err := t.prefetch(records); err != nil {
 			return err
 		}

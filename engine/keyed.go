@@ -80,6 +80,9 @@ type prefetchingStore struct {
 	misses state.Prefetcher
 }
 
+// Ahead implements state.Prefetcher.
+func (s prefetchingStore) Ahead() bool { return s.misses.Ahead() }
+
 // Prefetch implements state.Prefetcher.
 func (s prefetchingStore) Prefetch(wanted []state.Wanted) error { return s.misses.Prefetch(wanted) }
 

@@ -105,7 +105,9 @@ type Store interface {
 // of a whole batch tell it of them first; using others stays allowed.
 type Prefetcher interface {
 	Store
-	// Prefetch reads what it does not have of the entries, all together. The
+	// Ahead reports whether it pays to call Prefetch now. A small state has no misses.
+	Ahead() bool
+	// Prefetch reads what it does not have at hand of the entries, all together. The
 	// current key is undefined afterwards.
 	Prefetch(wanted []Wanted) error
 }

@@ -22,7 +22,7 @@ func (w *wanted) since(from int) []byte { return w.bytes[from:len(w.bytes):len(w
 // use: of each record's key, those of the states. The store's current key is
 // undefined afterwards.
 func (t *keyTracker[K, In]) prefetch(b *engine.Batch[In], states []state.Handle) error {
-	if t.misses == nil || len(states) == 0 {
+	if t.misses == nil || len(states) == 0 || !t.misses.Ahead() {
 		return nil
 	}
 	t.wanted.reset()
@@ -59,7 +59,7 @@ func (t *keyTracker[K, In]) popDue(timers *state.Timers, until int64, also func(
 
 // prefetchDue tells the store of timers that are due, and of what they will use.
 func (t *keyTracker[K, In]) prefetchDue(timers *state.Timers, until int64, also func(group int, key []byte, at int64)) error {
-	if next, ok := timers.Next(); t.misses == nil || !ok || next > until {
+	if next, ok := timers.Next(); t.misses == nil || !ok || next > until || !t.misses.Ahead() {
 		return nil
 	}
 	w := &t.wanted

@@ -161,7 +161,7 @@ func (w *window[K, In, Acc, Out]) fold(acc *Acc, existed bool) {
 // prefetch tells the store of the windows that a batch will use, if it wants to know.
 func (w *window[K, In, Acc, Out]) prefetch(b *engine.Batch[In]) error {
 	k := w.keys
-	if k.misses == nil {
+	if k.misses == nil || !k.misses.Ahead() {
 		return nil
 	}
 	k.wanted.reset()

@@ -2,7 +2,9 @@ package changelog
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/cairnstream/cairn/snapshot"
@@ -24,6 +26,9 @@ type target struct {
 	mu     sync.RWMutex
 	states map[definition]*registered // by what segments say, without handles
 
+	// images counts the images in files that have been loaded, or begun.
+	images int
+
 	// groups keeps the records of one key group from being loaded at once.
 	groups []sync.Mutex
 }
@@ -44,7 +49,9 @@ func newTarget(t Target) *target {
 	}
 	for _, k := range t.Handles {
 		for _, s := range k.States {
-			out.newest[s.Name] = definition{name: s.Name, kind: s.Kind, schema: s.Schema}
+			if s.Name != "" { // else nobody uses the handle
+				out.newest[s.Name] = definition{name: s.Name, kind: s.Kind, schema: s.Schema}
+			}
 		}
 	}
 	return out
@@ -208,6 +215,20 @@ func (t *target) registerLocked(d definition, subSize, valueSize int) (*register
 	}
 	t.states[d] = own
 	return own, nil
+}
+
+// settleLocked precedes an image in files. Before a second one of the store, it brings
+// all states to their newest schemas: the next image may have older ones.
+func (t *target) settleLocked() error {
+	if t.images++; t.images == 1 {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.newest)) {
+		if _, err := t.registerLocked(t.newest[name], state.Variable, state.Variable); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // handles are a segment's handles as the store knows them; nil is one that it has

@@ -31,7 +31,9 @@ type FileLoader interface {
 	// LoadFiles takes key groups lo to hi of an image, before anything that came
 	// after the image. files are those of its files that hold any of these
 	// groups, unless an earlier restore with another parallelism has left them
-	// behind; GroupLo and GroupHi of each are cut down to lo and hi. fetch copies
+	// behind; GroupLo and GroupHi of each are cut down to lo and hi. A state that the
+	// store has in another schema than the image keeps it: the image's values are
+	// converted. fetch copies
 	// one file, verified, to path, whole or not at all; it may be called at once
 	// for several.
 	LoadFiles(ctx context.Context, files []snapshot.Segment, lo, hi int,

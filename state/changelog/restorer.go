@@ -183,7 +183,11 @@ func (r *restorer) files(ctx context.Context, p piece) error {
 	}
 	files := c.stages[p.stage].segments
 	var fetched atomic.Int64
-	err := r.targets[c.target].alone(func() error {
+	t := r.targets[c.target]
+	err := t.alone(func() error {
+		if err := t.settleLocked(); err != nil {
+			return err
+		}
 		return into.LoadFiles(ctx, files, c.lo, c.hi, func(ctx context.Context, s snapshot.Segment, path string) error {
 			fetched.Add(s.Ref.Length)
 			return r.fetchFile(ctx, s, path)

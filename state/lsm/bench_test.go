@@ -4,9 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 
 	"github.com/cairnstream/cairn/state"
@@ -109,11 +107,41 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-// residentKiB is the memory of the process.
-func residentKiB() int {
-	runtime.GC()
-	data, _ := os.ReadFile("/proc/self/statm")
-	var size, resident int
-	_, _ = fmt.Sscan(string(data), &size, &resident)
-	return resident * os.Getpagesize() / 1024
+// BenchmarkRestore opens an image of the same key groups, and copies out half of it.
+func BenchmarkRestore(b *testing.B) {
+	const keys = 500_000
+	log := newSpy(0, groups-1)
+	from := setup(b, log)
+	fill(b, from, register(b, from, "a"), keys)
+	cut(b, from, log)
+	bytes := log.parts()[0].fileBytes()
+	for name, hi := range map[string]int{"same": groups - 1, "half": groups/2 - 1} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(bytes)
+			for i := 0; b.Loop(); i++ {
+				s := openIn(b, filepath.Join(b.TempDir(), "store"), 0, hi, nil)
+				if _, err := loadFiles(s, log.parts()[0].image, 0, hi); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.N*keys*(hi+1)/groups)/b.Elapsed().Seconds(), "entries/s")
+		})
+	}
+}
+
+// BenchmarkOpen tells what a store without state takes.
+func BenchmarkOpen(b *testing.B) {
+	shared := NewShared(1 << 20)
+	b.Cleanup(shared.Close)
+	b.ReportAllocs()
+	folder := b.TempDir()
+	for i := 0; b.Loop(); i++ {
+		s, err := Open(Config{GroupHi: 63, Dir: filepath.Join(folder, fmt.Sprint(i)), MemoryBytes: 12 << 20, Shared: shared})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

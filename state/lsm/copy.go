@@ -42,17 +42,29 @@ func (s *Store) copyOut(ctx context.Context, m *manifest, files []snapshot.Segme
 }
 
 // pair is a state's handle in the image and in the store.
-type pair struct{ from, to state.Handle }
+type pair struct {
+	from, to state.Handle
+	// convert makes the store's values of the image's; nil if they are the same.
+	convert func(dst, value []byte) ([]byte, error)
+}
 
-// registerAll registers the image's states; the pairs are in the store's order.
+// registerAll registers the image's states; the pairs are in the store's order. A state
+// that is here already in another schema, of a newer image, keeps that.
 func (s *Store) registerAll(m *manifest) ([]pair, error) {
 	var pairs []pair
 	for from, d := range m.States {
-		to, err := s.Register(d.definition())
+		p := pair{from: state.Handle(from)}
+		var err error
+		if h, ok := s.byName[d.Name]; ok && s.states[h].Schema != d.Schema {
+			p.to = h
+			p.convert, err = state.Migration(d.definition(), s.states[h].Definition)
+		} else {
+			p.to, err = s.Register(d.definition())
+		}
 		if err != nil {
 			return nil, err
 		}
-		pairs = append(pairs, pair{state.Handle(from), to})
+		pairs = append(pairs, p)
 	}
 	slices.SortFunc(pairs, func(a, b pair) int { return cmp.Compare(a.to, b.to) })
 	return pairs, nil
@@ -68,7 +80,8 @@ type copier struct {
 	out   *sstable.Writer
 	paths []string
 	key   []byte
-	bytes int // in out
+	value []byte // scratch: converted
+	bytes int    // in out
 }
 
 func (c *copier) run(ctx context.Context, pairs []pair, lo, hi int) (err error) {
@@ -110,6 +123,12 @@ func (c *copier) copyState(it *pebble.Iterator, group int, p pair) error {
 		value, err := it.ValueAndErr()
 		if err != nil {
 			return err
+		}
+		if p.convert != nil {
+			if c.value, err = p.convert(c.value[:0], value); err != nil {
+				return err
+			}
+			value = c.value
 		}
 		c.key = append(appendKey(c.key[:0], group, p.to, key), sub...)
 		if err := c.add(value); err != nil {

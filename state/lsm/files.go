@@ -24,7 +24,9 @@ const fetchesMax = 8
 // lo to hi. It comes before the other loads of the image; several images, of
 // different key groups, may be loaded one after the other.
 //
-// An image of exactly the store's key groups is opened as it is. Of others only the
+// A state that is registered already gets its entries in the schema that it is
+// registered with: the caller knows the newest, an image does not. An image of exactly
+// the store's key groups, loaded first, is opened as it is. Of others only the
 // files that hold lo to hi are fetched, and the entries copied out. A file of which
 // there is a copy on this machine is not fetched.
 func (s *Store) LoadFiles(ctx context.Context, files []snapshot.Segment, lo, hi int, fetch Fetch) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -91,7 +92,9 @@ func (i *image) Write(ctx context.Context, yield func(state.Block) error) error 
 }
 
 func (i *image) write(ctx context.Context, yield func(state.Block) error) (err error) {
-	if err := os.MkdirAll(i.dir, 0o755); err != nil {
+	if err := os.Mkdir(i.dir, 0o755); errors.Is(err, fs.ErrNotExist) {
+		return ErrClosed // and the store's folder is gone
+	} else if err != nil {
 		return err
 	}
 	spill, err := i.spill(ctx)

@@ -36,12 +36,12 @@ type part struct {
 	entries []state.Entry // from the image's position on
 }
 
-// taken is an image. Entries before upTo must be replayed.
+// taken is an image.
 type taken struct {
-	at, upTo uint64
-	blocks   []state.Block
-	files    map[string][]byte
-	err      error
+	at     uint64
+	blocks []state.Block
+	files  map[string][]byte
+	err    error
 }
 
 func newSpy(lo, hi int) *spy {

@@ -16,7 +16,7 @@ import (
 
 var (
 	seedFlag = flag.Uint64("lsm.seed", 0, "run the random program of this seed only")
-	programs = flag.Int("lsm.programs", 40, "random programs to run")
+	programs = flag.Int("lsm.programs", 20, "random programs to run")
 )
 
 // TestPrograms runs random programs with caches that hold a small part of the

@@ -76,6 +76,10 @@ func (s *Store) read(st *stored, sub []byte) error {
 	return closer.Close()
 }
 
+// Ahead implements state.Prefetcher: below a state that fits into the cache there
+// is nothing to read, which Prefetch sees at once.
+func (s *Store) Ahead() bool { return true }
+
 // Prefetch implements state.Prefetcher: it reads in the order of Pebble's keys.
 func (s *Store) Prefetch(wanted []state.Wanted) error {
 	s.loaded()

@@ -252,23 +252,19 @@ func encoded[T any](t *testing.T, v T) (schema string, data []byte) {
 	return c.Schema(), c.Append(nil, &v)
 }
 
-// TestCloseWhileImageIsUploaded: the image ends with an error, and nobody hangs.
+// TestCloseWhileImageIsUploaded: Close does not wait for the upload.
 func TestCloseWhileImageIsUploaded(t *testing.T) {
-	log := &handOver{images: make(chan state.Image, 1)}
-	s := setup(t, log)
-	s.bound = 64 << 10
-	h := register(t, s, "a")
-	fill(t, s, h, 5000)
-	s.Cut(1)
-	i := <-log.images
+	s, i := frozen(t)
 	reached, closed := make(chan struct{}), make(chan struct{})
-	done := make(chan error, 1)
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		defer i.Close()
-		once := false
-		done <- i.Write(context.Background(), func(state.Block) error {
-			if !once {
-				once = true
+		first := true
+		// It ends, with an error if there was more to read.
+		_ = i.Write(context.Background(), func(state.Block) error {
+			if first {
+				first = false
 				close(reached)
 				<-closed
 			}
@@ -280,9 +276,34 @@ func TestCloseWhileImageIsUploaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	close(closed)
-	if err := <-done; err == nil {
-		t.Error("the image of a closed store is complete")
+	<-done
+	if _, err := os.Stat(s.cfg.Dir); err == nil {
+		t.Error("the store's folder is still there")
 	}
+}
+
+func TestImageOfClosedStore(t *testing.T) {
+	s, i := frozen(t)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	defer i.Close()
+	if err := i.Write(context.Background(), func(state.Block) error { return nil }); !errors.Is(err, ErrClosed) {
+		t.Errorf("got %v, want %v", err, ErrClosed)
+	}
+	if _, err := os.Stat(s.cfg.Dir); err == nil {
+		t.Error("the store's folder is there again")
+	}
+}
+
+// frozen is a store with entries on disk, and an image of it.
+func frozen(t *testing.T) (*Store, state.Image) {
+	log := &handOver{images: make(chan state.Image, 1)}
+	s := setup(t, log)
+	s.bound = 64 << 10
+	fill(t, s, register(t, s, "a"), 5000)
+	s.Cut(1)
+	return s, <-log.images
 }
 
 // handOver is a log that wants one image and does not write it.

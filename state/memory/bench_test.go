@@ -119,16 +119,29 @@ func makeBatches(n, count int) *batches {
 	return k
 }
 
+// want lists the batch that begins at at.
+func (k *batches) want(wanted []state.Wanted, h state.Handle, at int) {
+	for i := range wanted {
+		wanted[i] = state.Wanted{Handle: h, Group: int(k.groups[at+i]), Key: k.keys[(at+i)*8 : (at+i)*8+8]}
+	}
+}
+
+// BenchmarkUpdate changes random keys, in batches, as an operator does.
 func BenchmarkUpdate(b *testing.B) {
-	for _, n := range []int{10_000, 1_000_000, 10_000_000} {
+	for _, n := range []int{1000, 10_000, 1_000_000, 10_000_000} {
 		for _, log := range []state.Log{nil, &keeper{}} {
 			b.Run(fmt.Sprintf("keys=%dK/log=%v", n/1000, log != nil), func(b *testing.B) {
 				s, h := filled(b, n, log)
 				k := makeBatches(n, 1<<20)
 				b.ReportAllocs()
 				i, cpu := 0, startCPU()
+				wanted := make([]state.Wanted, benchBatch)
 				for b.Loop() {
 					at := i & (1<<20 - 1)
+					if i%benchBatch == 0 && s.Ahead() {
+						k.want(wanted, h, at)
+						_ = s.Prefetch(wanted)
+					}
 					s.SetKey(int(k.groups[at]), k.keys[at*8:at*8+8])
 					v, _, _ := s.Update(h, nil, 32)
 					binary.LittleEndian.PutUint64(v, binary.LittleEndian.Uint64(v)+1)

@@ -6,8 +6,8 @@
 // A package that calls Run has two flags more, and so runs as many programs as one
 // has patience for, or one of them again:
 //
-//	go test -race ./state/memory -run TestStore/random -programs 1000
-//	go test ./state/memory -run TestStore/random -programs 1 -seed 17
+//	go test -race ./state/memory -run TestConformance/random -programs 1000
+//	go test ./state/memory -run TestConformance/random -programs 1 -seed 17
 package statetest
 
 import (

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 )
 
 // pageRef is the place of a page; 0 is none:
@@ -47,6 +48,7 @@ type alloc struct {
 	partial [classMax][]uint32 // blocks with free pages, by class; may name others too
 	unused  []int              // chunk numbers without memory
 	bytes   int64
+	region  []byte // memory for the next chunks
 }
 
 type chunk struct {
@@ -153,12 +155,39 @@ func (a *alloc) addChunk() {
 		}
 	}
 	blocks := min(chunkBlocks, 4<<min(c, 8))
-	buf := make([]byte, blocks*blockSize)
+	buf := a.memory(blocks * blockSize)
 	a.bytes += int64(len(buf))
 	a.setBuf(c, buf)
 	ch := &a.chunks[c]
 	ch.blocks, ch.free = blocks, allBlocks(blocks)
 	a.open[c/64] |= 1 << (c % 64)
+}
+
+const (
+	// hugeFrom is how much a table has before it takes memory by regions: a huge
+	// page is 2 MiB, which is much for a small table.
+	hugeFrom = 8 << 20
+	// hugePage is the size of a huge page on amd64 and arm64.
+	hugePage = 2 << 20
+	// regionSize is a compromise between the huge page that alignment wastes in
+	// addresses, though not in memory, and what a single chunk in use keeps from being given back.
+	regionSize = 8 << 20
+)
+
+// memory returns size zero bytes.
+func (a *alloc) memory(size int) []byte {
+	if a.bytes < hugeFrom || size != chunkBlocks*blockSize {
+		return make([]byte, size)
+	}
+	if len(a.region) == 0 {
+		b := make([]byte, regionSize+hugePage)
+		skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (hugePage - 1))
+		a.region = b[skip : skip+regionSize : skip+regionSize]
+		advise(a.region)
+	}
+	buf := a.region[:size:size]
+	a.region = a.region[size:]
+	return buf
 }
 
 // setBuf sets the memory of a chunk, for readers of bufs at the same time.

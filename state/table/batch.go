@@ -1,5 +1,10 @@
 package table
 
+import (
+	"encoding/binary"
+	"slices"
+)
+
 // The batch's list names the place of every entry that carries the mark. An entry
 // that moves is named again; what is found at a place without the mark is passed over.
 // Pages that are given up lose the marks, and are not used for others before the
@@ -9,7 +14,7 @@ package table
 // which may be new.
 func (t *Table) MarkChanged(ref Ref) Ref {
 	r, p, i := t.write(ref)
-	ref = makeEntryRef(r, i)
+	ref = makeEntryRef(r, i, ref.group())
 	at := t.slotAt(i)
 	if h := head(u64(p, at)); h&changed == 0 {
 		putU64(p, at, uint64(h|changed))
@@ -38,6 +43,72 @@ func (t *Table) NextChanged() (ref Ref, ok bool) {
 	return 0, false
 }
 
+// AppendNext appends the encoding of the next changed entry, as NextChanged returns them, if it
+// is an ordinary one: in its slot with key and value, and without flags. Otherwise the entry is left to
+// NextChanged. handle is the state's number.
+//
+// It is NextChanged, Item and the encoding in one, without the steps between: what
+// remains is copying.
+func (t *Table) AppendNext(dst []byte, handle uint64) (out []byte, ok bool) {
+	for t.next < len(t.changed) {
+		ref := t.changed[t.next]
+		p := t.alloc.page(ref.page())
+		at := t.slotAt(ref.slot())
+		h := head(u64(p, at))
+		switch {
+		case h&changed == 0:
+			t.next++
+			continue
+		case h&(userMask|keysOut|valueOut) != 0:
+			return dst, false
+		}
+		t.next++
+		putU64(p, at, uint64(h&^changed))
+		return t.appendSlot(dst, handle, t.lo+ref.group(), p[at:at+t.stride], h), true
+	}
+	return dst, false
+}
+
+// appendSlot appends an entry that lies in its slot as state.AppendEntry does. Lengths
+// in a slot are below 256, so that they take one byte or two.
+func (t *Table) appendSlot(dst []byte, handle uint64, group int, slot []byte, h head) []byte {
+	const most = 3*binary.MaxVarintLen64 + 3*2
+	if cap(dst)-len(dst) < most+t.stride {
+		dst = slices.Grow(dst, most+t.stride)
+	}
+	n, b := len(dst), dst[:cap(dst)]
+	if group < 1<<14 && handle < 1<<6 {
+		b[n], b[n+1], b[n+2] = byte(handle<<1), byte(group)|0x80, byte(group>>7)
+		if n += 3; group < 1<<7 {
+			b[n-2] = byte(group)
+			n--
+		}
+	} else {
+		n += binary.PutUvarint(b[n:], handle<<1)
+		n += binary.PutUvarint(b[n:], uint64(group))
+	}
+	n += putPart(b[n:], slot[keyOff:], h.keyLen())
+	n += putPart(b[n:], slot[t.subOff:], h.subLen())
+	n += putPart(b[n:], slot[t.valOff:], h.valueLen())
+	return b[:n]
+}
+
+// putPart writes a length and so many bytes of from. Whole words are copied, also beyond
+// the end where both have room: what comes next overwrites it.
+func putPart(b, from []byte, size int) int {
+	n := 1
+	b[0] = byte(size)
+	if size >= 1<<7 {
+		b[0], b[1] = byte(size)|0x80, 1
+		n = 2
+	}
+	if size == 8 {
+		putU64(b, n, u64(from, 0))
+		return n + 8
+	}
+	return n + copy(b[n:], from[:size])
+}
+
 // changedKeep is how long a list is kept for the next batch: a conversion changes all
 // entries at once.
 const changedKeep = 1 << 18
@@ -48,6 +119,7 @@ func (t *Table) EndBatch() {
 	if t.changed, t.next = t.changed[:0], 0; cap(t.changed) > changedKeep {
 		t.changed = nil
 	}
+	t.hints.forget()
 	for _, r := range t.retired {
 		t.alloc.put(r)
 	}

@@ -31,6 +31,7 @@
 //	compact.go how its dead bytes are reclaimed
 //	batch.go   the entries that changed since the last EndBatch
 //	sweep.go   All and Sweep
+//	touch.go   the memory that a batch will need, asked for at once
 //	view.go    Freeze
 //	load.go    runs of records, for a restore
 //	relayout.go  another size of slots

@@ -11,19 +11,20 @@ type Item struct {
 func (t *Table) Item(ref Ref) Item {
 	p := t.alloc.page(ref.page())
 	at := t.slotAt(ref.slot())
-	return t.item(p, at, head(u64(p, at)))
+	e := t.layout.item(p, at, head(u64(p, at)), &t.slab.pages)
+	e.Group = t.lo + ref.group()
+	return e
 }
 
 func (t *Table) item(p []byte, at int, h head) Item {
 	e := t.layout.item(p, at, h, &t.slab.pages)
-	e.Group += t.lo
+	e.Group = t.lo + pageGroup(p)
 	return e
 }
 
-// item reads a slot; slabs are the pages that it may refer to. The group counts from
-// the table's first.
+// item reads a slot, but for its group; slabs are the pages that it may refer to.
 func (l *layout) item(p []byte, at int, h head, slabs *slabPages) Item {
-	e := Item{Group: pageGroup(p), Flags: h.flags()}
+	e := Item{Flags: h.flags()}
 	if h&keysOut != 0 {
 		e.Key, e.Sub = slabs.keys(u64(p, at+keyOff))
 	} else {
@@ -66,7 +67,7 @@ func (t *Table) SetFlags(ref Ref, f Flags) Ref {
 	r, p, i := t.write(ref)
 	at := t.slotAt(i)
 	putU64(p, at, uint64(head(u64(p, at))&^userMask|head(f&0xf)<<userShift))
-	return makeEntryRef(r, i)
+	return makeEntryRef(r, i, ref.group())
 }
 
 // shrinkMin is the room for a value below which it is not worth getting smaller.

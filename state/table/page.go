@@ -74,7 +74,7 @@ func (t *Table) moveSlot(r pageRef, p []byte, slot []byte) {
 	copy(p[t.slotAt(i):], slot)
 	putU32(p, 0, pageUsed(p)+1)
 	if h&changed != 0 {
-		t.changed = append(t.changed, makeEntryRef(r, i))
+		t.changed = append(t.changed, makeEntryRef(r, i, pageGroup(p)))
 		putU64(slot, 0, uint64(h&^changed))
 	}
 }
@@ -82,6 +82,7 @@ func (t *Table) moveSlot(r pageRef, p []byte, slot []byte) {
 // unslot frees slot i and moves back those behind it that would be cut off from
 // their homes.
 func (t *Table) unslot(r pageRef, p []byte, i uint32) {
+	t.hints.forget()
 	n := t.slots[r.class()]
 	putU32(p, 0, pageUsed(p)-1)
 	for j := (i + 1) % n; j != i; j = (j + 1) % n {
@@ -95,7 +96,7 @@ func (t *Table) unslot(r pageRef, p []byte, i uint32) {
 		}
 		copy(p[t.slotAt(i):t.slotAt(i)+t.stride], p[t.slotAt(j):])
 		if h&changed != 0 {
-			t.changed = append(t.changed, makeEntryRef(r, i))
+			t.changed = append(t.changed, makeEntryRef(r, i, pageGroup(p)))
 		}
 		i = j
 	}

@@ -52,6 +52,7 @@ func (t *Table) setLayout(l layout) bool {
 	}
 	old := t.layout
 	t.layout = l
+	t.hints.forget()
 	t.changed, t.next = t.changed[:0], 0
 	for gi := range t.groups {
 		t.relayGroup(gi, &old)
@@ -86,7 +87,7 @@ func (t *Table) relaySlot(gi int, old *layout, p []byte, from int, h head) {
 	copy(t.valueOf(q, at, to), e.Value)
 	putU64(q, at, uint64(to))
 	if h&changed != 0 {
-		t.changed = append(t.changed, makeEntryRef(r, i))
+		t.changed = append(t.changed, makeEntryRef(r, i, gi))
 	}
 	if h&keysOut != 0 {
 		t.slab.release(u64(p, from+keyOff))

@@ -24,7 +24,7 @@ func (t *Table) All(yield func(Ref) bool) {
 	for gi := range t.groups {
 		for r, p := range t.groups[gi].pages(&t.alloc) {
 			for i := range t.slots[r.class()] {
-				if t.headAt(p, i) != 0 && !yield(makeEntryRef(r, i)) {
+				if t.headAt(p, i) != 0 && !yield(makeEntryRef(r, i, pageGroup(p))) {
 					return
 				}
 			}
@@ -97,7 +97,7 @@ func (t *Table) sweepPage(g *group, hash uint32, r pageRef, p []byte, mask, want
 			i++
 			continue
 		}
-		at, remove := f(makeEntryRef(r, i))
+		at, remove := f(makeEntryRef(r, i, pageGroup(p)))
 		if remove {
 			r, p, i = t.write(at)
 			t.remove(r, p, i)

@@ -13,10 +13,16 @@ type Config struct {
 }
 
 // Ref is the place of an entry, until the next call that changes the table: 16 bits of
-// slot below 32 of page.
+// slot, 32 of page, 16 of key group. The page knows its group too, but at its front, which is
+// a read of cold memory when the slot is not.
 type Ref uint64
 
-func makeEntryRef(r pageRef, slot uint32) Ref { return Ref(r)<<16 | Ref(slot) }
+func makeEntryRef(r pageRef, slot uint32, group int) Ref {
+	return Ref(group)<<48 | Ref(r)<<16 | Ref(slot)
+}
+
+// group counts from the table's first.
+func (r Ref) group() int { return int(r >> 48) }
 
 func (r Ref) page() pageRef { return pageRef(r >> 16) }
 func (r Ref) slot() uint32  { return uint32(r & 0xffff) }
@@ -41,6 +47,7 @@ type Table struct {
 	retired []pageRef // freed in this batch
 	limbo   []pageRef // freed, but views may read them
 	hand    Hand      // Sweep's
+	hints   hints     // Touch's
 
 	entries, bytes int64
 	dirBytes       int64
@@ -78,6 +85,15 @@ const groupBytes = 48
 // the fewer instructions there are until the slot is read, the more of these reads the
 // processor has under way at once.
 func (t *Table) locate(k *Key, sub []byte, want head) (r pageRef, p []byte, i uint32, ok bool) {
+	if len(t.hints.list) > 0 {
+		if x := t.hints.next(want.hash(), int32(k.Group-t.lo)); x != nil {
+			p = t.alloc.page(x.page)
+			at := t.slotAt(x.slot)
+			if h := head(u64(p, at)); h&matchMask == want && t.equalKeys(p, at, h, k.Bytes, sub) {
+				return x.page, p, x.slot, true
+			}
+		}
+	}
 	g := &t.groups[k.Group-t.lo]
 	at := int(uint64(want.hash()) >> g.shift)
 	if at >= len(g.dir) {
@@ -87,13 +103,18 @@ func (t *Table) locate(k *Key, sub []byte, want head) (r pageRef, p []byte, i ui
 		return 0, nil, 0, false
 	}
 	p = t.alloc.page(r)
-	n := t.slots[r&7]
+	i, ok = t.probe(p, t.slots[r&7], k.Bytes, sub, want)
+	return r, p, i, ok
+}
+
+// probe finds an entry's slot in a page of n slots.
+func (t *Table) probe(p []byte, n uint32, key, sub []byte, want head) (i uint32, ok bool) {
 	i = home(want.hash(), n)
 	for range n {
 		at := pageHead + int(i)*t.stride
 		h := head(u64(p, at))
-		if h&matchMask == want && t.equalKeys(p, at, h, k.Bytes, sub) {
-			return r, p, i, true
+		if h&matchMask == want && t.equalKeys(p, at, h, key, sub) {
+			return i, true
 		}
 		if h == 0 {
 			break
@@ -102,13 +123,13 @@ func (t *Table) locate(k *Key, sub []byte, want head) (r pageRef, p []byte, i ui
 			i = 0
 		}
 	}
-	return r, p, i, false
+	return i, false
 }
 
 // Find returns the place of an entry.
 func (t *Table) Find(k *Key, sub []byte) (Ref, bool) {
 	r, _, i, ok := t.locate(k, sub, t.match(entryHash(k, sub), k.Bytes, sub))
-	return makeEntryRef(r, i), ok
+	return makeEntryRef(r, i, k.Group-t.lo), ok
 }
 
 // Get returns an entry's value and flags. The value is valid, and not to be changed,
@@ -133,7 +154,7 @@ func (t *Table) Upsert(k *Key, sub []byte, size int) (r Ref, value []byte, exist
 		pr, p, i = t.prepare(k, sub, hash, size, pr, p, i, existed)
 	}
 	at := t.slotAt(i)
-	return makeEntryRef(pr, i), t.valueOf(p, at, head(u64(p, at))), existed
+	return makeEntryRef(pr, i, k.Group-t.lo), t.valueOf(p, at, head(u64(p, at))), existed
 }
 
 // Change is Upsert and MarkChanged in one. f are the entry's flags.
@@ -145,7 +166,7 @@ func (t *Table) Change(k *Key, sub []byte, size int) (r Ref, value []byte, f Fla
 	}
 	at := t.slotAt(i)
 	h := head(u64(p, at))
-	r = makeEntryRef(pr, i)
+	r = makeEntryRef(pr, i, k.Group-t.lo)
 	if h&changed == 0 {
 		h |= changed
 		putU64(p, at, uint64(h))
@@ -211,7 +232,7 @@ func (t *Table) Resize(ref Ref, size int) (Ref, []byte) {
 	r, p, i := t.write(ref)
 	r, p, i = t.resize(r, p, i, size)
 	at := t.slotAt(i)
-	return makeEntryRef(r, i), t.valueOf(p, at, head(u64(p, at)))
+	return makeEntryRef(r, i, ref.group()), t.valueOf(p, at, head(u64(p, at)))
 }
 
 // Remove takes an entry out. It must not be marked as changed.
@@ -244,7 +265,7 @@ func (t *Table) write(ref Ref) (pageRef, []byte, uint32) {
 	r, i := ref.page(), ref.slot()
 	p := t.alloc.page(r)
 	if len(t.views) > 0 {
-		r, p = t.own(&t.groups[pageGroup(p)], t.headAt(p, i).hash(), r, p)
+		r, p = t.own(&t.groups[ref.group()], t.headAt(p, i).hash(), r, p)
 	}
 	return r, p, i
 }

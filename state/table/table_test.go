@@ -242,7 +242,7 @@ func checkInvariants(t *testing.T, tb *Table) {
 				n++
 				e := tb.item(p, tb.slotAt(i), h)
 				k := MakeKey(e.Group, e.Key)
-				if at, ok := tb.Find(&k, e.Sub); !ok || at != makeEntryRef(r, i) {
+				if at, ok := tb.Find(&k, e.Sub); !ok || at != makeEntryRef(r, i, gi) {
 					t.Fatalf("slot %d of page %x is not found", i, r)
 				}
 			}

@@ -77,7 +77,7 @@ func (v *View) Group(group int) func(yield func(Item) bool) {
 					continue
 				}
 				e := v.item(p, at, h, &v.slabs)
-				if e.Group += v.lo; !yield(e) {
+				if e.Group = group; !yield(e) {
 					return
 				}
 			}
