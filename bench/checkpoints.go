@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/cairnstream/cairn/dataflow"
 )
 
 const (
@@ -42,7 +44,7 @@ func sized(backend string, bytes int64) setup {
 // changes from each to the next.
 func (r *runner) checkpointSizes(ctx context.Context) error {
 	for _, backend := range r.cfg.Backends {
-		for _, size := range r.sizes() {
+		for _, size := range r.sizes(backend) {
 			if err := r.checkpointsAt(ctx, backend, size); err != nil {
 				return fmt.Errorf("%s, %s: %w", backend, FormatSize(size), err)
 			}
@@ -51,10 +53,18 @@ func (r *runner) checkpointSizes(ctx context.Context) error {
 	return nil
 }
 
-// sizes are the sizes that are to be measured, as Validate has seen them.
-func (r *runner) sizes() []int64 {
+// sizes are the sizes that are to be measured, as Validate has seen them. Pebble takes
+// minutes to fill with a large state, so by default it is spared that.
+func (r *runner) sizes(backend string) []int64 {
 	var out []int64
-	for _, s := range r.cfg.Sizes {
+	sizes := r.cfg.Sizes
+	if len(sizes) == 0 {
+		sizes = DefaultSizes
+		if backend == dataflow.BackendLSM {
+			sizes = sizes[:len(sizes)-1]
+		}
+	}
+	for _, s := range sizes {
 		if n, err := ParseSize(s); err == nil {
 			out = append(out, n)
 		}
@@ -129,7 +139,7 @@ type side struct {
 }
 
 func (r *runner) constantOn(ctx context.Context, backend string) (err error) {
-	sizes, total := r.sizes(), constantShare*r.cfg.Duration
+	sizes, total := r.sizes(backend), constantShare*r.cfg.Duration
 	sides := []*side{{size: slices.Min(sizes)}, {size: slices.Max(sizes)}}
 	res := r.result("constant", backend, FormatSize(sides[0].size)+" and "+FormatSize(sides[1].size), fmt.Sprintf(
 		"checkpoints every %v under 10 MB/s of changes in two tasks, of two sizes of state in %d turns, with images in the background",

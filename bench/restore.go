@@ -24,7 +24,7 @@ const (
 // restores measures restores against the size of the state.
 func (r *runner) restores(ctx context.Context) error {
 	for _, backend := range r.cfg.Backends {
-		for _, size := range r.sizes() {
+		for _, size := range r.sizes(backend) {
 			for _, base := range []bool{true, false} {
 				if err := r.restoresOf(ctx, backend, size, base); err != nil {
 					return fmt.Errorf("%s, %s: %w", backend, FormatSize(size), err)
@@ -156,7 +156,7 @@ func (s *source) aim(res *Result, base bool, ofPlain, perCore, downloads float64
 	name := res.Backend + ", " + res.Case
 	s.report.atMost(name+", bytes downloaded at twice the parallelism", downloads, 1.1, "")
 	switch {
-	case base && s.process.keys*entryBytes == slices.Max(s.sizes()):
+	case base && s.process.keys*entryBytes == slices.Max(s.sizes(res.Backend)):
 		s.report.atLeast(name+", restore over a plain reader", ofPlain, 0.6, "")
 	case !base && res.Backend == dataflow.BackendMemory:
 		s.report.atLeast(name+", entries replayed per second and core", perCore, 2e6, "1/s")

@@ -17,7 +17,7 @@ type StateConfig struct {
 	// Backends are the state backends to measure. Default: all.
 	Backends []string
 	// Sizes are the sizes of the state, for ParseSize, of the measurements that
-	// depend on it. Default DefaultSizes.
+	// depend on it. Default DefaultSizes, without the last for lsm.
 	Sizes []string
 	// Only names the measurements to make. Default: all.
 	Only []string
@@ -114,9 +114,6 @@ func (c StateConfig) withDefaults() StateConfig {
 	}
 	if len(c.Only) == 0 {
 		c.Only = Measurements()
-	}
-	if len(c.Sizes) == 0 {
-		c.Sizes = DefaultSizes
 	}
 	if c.Duration == 0 {
 		c.Duration = DefaultDuration

@@ -18,6 +18,8 @@ type dearStore struct {
 	wanted []string
 }
 
+func (s *dearStore) Ahead() bool { return true }
+
 func (s *dearStore) Prefetch(wanted []state.Wanted) error {
 	for _, w := range wanted {
 		s.wanted = append(s.wanted, fmt.Sprintf("%d %d %s %x", w.Handle, w.Group, w.Key, w.Sub))

@@ -104,7 +104,7 @@ func benchStateCommand(stdout, stderr io.Writer) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&cfg.Backends, "backend", nil, "state backends to measure: memory, lsm (default: both)")
-	f.StringSliceVar(&cfg.Sizes, "sizes", nil, "sizes of the state, such as 10MB,1GB (default "+strings.Join(bench.DefaultSizes, ",")+")")
+	f.StringSliceVar(&cfg.Sizes, "sizes", nil, "sizes of the state, such as 10MB,1GB (default "+strings.Join(bench.DefaultSizes, ",")+", lsm without the last)")
 	f.StringSliceVar(&cfg.Only, "only", nil, "measurements to make: "+strings.Join(bench.Measurements(), ", ")+" (default: all)")
 	f.StringVar(&cfg.ObjectStore, "object-store", "", "bucket to write to, such as s3://bucket/prefix?endpoint=http://127.0.0.1:9000; what is written is removed (default: a temporary folder)")
 	f.DurationVar(&cfg.Duration, "duration", 0, "how long each measurement under load takes (default "+bench.DefaultDuration.String()+")")
