@@ -68,7 +68,7 @@ const (
 // filled returns a store with n entries of 8-byte keys and 32-byte values.
 func filled(b *testing.B, n int, log state.Log) (*Store, state.Handle) {
 	b.Helper()
-	s, err := Open(Config{GroupLo: 0, GroupHi: benchGroups - 1, Log: log})
+	s, err := Open(Config{GroupLo: 0, GroupHi: benchGroups - 1, Log: log, ImageSlice: 1 << 40})
 	if err != nil {
 		b.Fatal(err)
 	}

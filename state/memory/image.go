@@ -3,6 +3,8 @@ package memory
 import (
 	"context"
 	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/table"
@@ -17,11 +19,34 @@ const (
 	recordMax = 4 << 10
 )
 
-// image is a state.Image: a view of each table. It is written key group by key group,
-// in the order of the hashes that a restore fills its pages by.
+// sliceBytes is about how much of a store is frozen at once. A freeze costs the task a copy
+// of every page that is written before it is read: of a whole table of a million
+// entries that was a pause of 30 ms and more, spread over its next changes.
+const sliceBytes = 1 << 20
+
+// image is a state.Image that is frozen slice by slice: some key groups of all states
+// as of one batch, the next ones as of a later one, when the reader is done with them. So it is
+// fuzzy, unless all fits into one slice, and few pages are ever copied. It is written in the
+// order of the hashes that a restore fills its pages by.
 //
 // What is of the state's fixed sizes is written as records, the rest as entries.
 type image struct {
+	lo, hi int // key groups
+	step   int // groups in a slice
+	slices chan *slice
+	wanted atomic.Bool // the reader waits for a slice
+
+	// Of the store's goroutine.
+	next int // the first group of the next slice
+	seen int // Store.batches at the last Cut
+
+	mu     sync.Mutex
+	closed bool
+	unread *slice // in slices, or being read
+}
+
+// slice is some key groups of the states.
+type slice struct {
 	lo, hi int
 	states []frozen
 }
@@ -33,42 +58,100 @@ type frozen struct {
 	view   *table.View
 }
 
-func (s *Store) freeze() *image {
-	i := &image{lo: s.cfg.GroupLo, hi: s.cfg.GroupHi}
-	for _, st := range s.states {
-		i.states = append(i.states, frozen{st.Definition, st.handle, st.table.Freeze()})
+func (s *slice) close() {
+	for _, f := range s.states {
+		f.view.Close()
 	}
+}
+
+// newImage begins an image with its first slice.
+func (s *Store) newImage() *image {
+	groups := s.cfg.GroupHi - s.cfg.GroupLo + 1
+	i := &image{lo: s.cfg.GroupLo, hi: s.cfg.GroupHi, next: s.cfg.GroupLo, slices: make(chan *slice, 1), seen: s.batches}
+	i.step = max(1, int(int64(groups)*int64(s.cfg.ImageSlice)/max(s.Footprint(), 1)))
+	i.wanted.Store(true)
 	return i
 }
 
+// feed gives the image that is under way its next slice, if it wants one. At the barrier of
+// a store that has not changed since the last, no pause can hurt, and it gets the rest.
+func (s *Store) feed(barrier bool) {
+	i := s.image
+	if i == nil || !i.wanted.Load() {
+		return
+	}
+	hi := min(i.next+i.step-1, i.hi)
+	if barrier {
+		if i.seen == s.batches && i.next > i.lo {
+			hi = i.hi
+		}
+		i.seen = s.batches
+	}
+	next := &slice{lo: i.next, hi: hi}
+	for _, st := range s.states {
+		next.states = append(next.states, frozen{st.Definition, st.handle, st.table.FreezeGroups(next.lo, next.hi)})
+	}
+	i.next = hi + 1
+	if !i.take(next) || hi == i.hi {
+		s.image = nil
+	}
+}
+
+// take hands a slice to the reader; false if the image is closed.
+func (i *image) take(next *slice) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed {
+		next.close()
+		return false
+	}
+	i.unread = next
+	i.wanted.Store(false)
+	i.slices <- next // there is room: one is asked for at a time
+	return true
+}
+
 // Fuzzy implements state.Image.
-func (i *image) Fuzzy() bool { return false }
+func (i *image) Fuzzy() bool { return i.step <= i.hi-i.lo }
 
 // Close implements state.Image.
 func (i *image) Close() {
-	for _, f := range i.states {
-		f.view.Close()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed = true; i.unread != nil {
+		i.unread.close()
 	}
+	i.wanted.Store(true) // so that the store looks, and lets go
 }
 
 // Write implements state.Image.
 func (i *image) Write(ctx context.Context, yield func(state.Block) error) error {
 	w := imageWriter{yield: yield}
-	for _, f := range i.states {
-		for group := i.lo; group <= i.hi; group++ {
-			if err := ctx.Err(); err != nil {
-				return fmt.Errorf("image of state %q: %w", f.Name, context.Cause(ctx))
-			}
-			if err := w.group(f, group); err != nil {
+	for more := true; more; {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("image of key groups %d to %d: %w", i.lo, i.hi, context.Cause(ctx))
+		case s := <-i.slices:
+			if err := w.slice(ctx, s); err != nil {
 				return err
 			}
-			f.view.Done(group)
-		}
-		if err := w.flush(&w.records); err != nil {
-			return err
+			more = s.hi < i.hi
+			i.done(s)
 		}
 	}
+	if err := w.flush(&w.records); err != nil {
+		return err
+	}
 	return w.flush(&w.entries)
+}
+
+// done lets go of a slice and asks for the next.
+func (i *image) done(s *slice) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	s.close()
+	i.unread = nil
+	i.wanted.Store(true)
 }
 
 // imageWriter fills one block of records and one of entries.
@@ -79,6 +162,27 @@ type imageWriter struct {
 	shape state.Records // of the records
 	run   []byte        // records of one group, not in the block yet
 	runs  int           // their number
+}
+
+// slice writes all states of some key groups.
+func (w *imageWriter) slice(ctx context.Context, s *slice) error {
+	for _, f := range s.states {
+		for group := s.lo; group <= s.hi; group++ {
+			if err := ctx.Err(); err != nil {
+				return fmt.Errorf("image of state %q: %w", f.Name, context.Cause(ctx))
+			}
+			if err := w.group(f, group); err != nil {
+				return err
+			}
+			f.view.Done(group)
+		}
+		if len(s.states) > 1 || w.shape.Size() == 0 {
+			if err := w.flush(&w.records); err != nil { // the next state has other records
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // group writes a key group of a state.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -34,7 +35,13 @@ type imageWorld struct {
 
 func openImageStore(t *testing.T, log state.Log) *Store {
 	t.Helper()
-	s, err := Open(Config{GroupLo: 0, GroupHi: imageGroups - 1, Log: log})
+	return openSliced(t, log, 1<<30) // exact
+}
+
+// openSliced opens a store whose images freeze about so many bytes at once.
+func openSliced(t *testing.T, log state.Log, slice int) *Store {
+	t.Helper()
+	s, err := Open(Config{GroupLo: 0, GroupHi: imageGroups - 1, Log: log, ImageSlice: slice})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,18 +112,25 @@ func loadImage(t *testing.T, blocks []state.Block) *Store {
 	}
 	loads.Wait()
 	for _, b := range blocks {
-		for data := b.Data; b.Format == state.EntryBlock && len(data) > 0; {
-			e, n, err := state.ReadEntry(data)
-			if err == nil {
-				err = s.Load(e)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			data = data[n:]
+		if b.Format == state.EntryBlock {
+			loadEntries(t, s, b.Data)
 		}
 	}
 	return s
+}
+
+func loadEntries(t *testing.T, s *Store, data []byte) {
+	t.Helper()
+	for len(data) > 0 {
+		e, n, err := state.ReadEntry(data)
+		if err == nil {
+			err = s.Load(e)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = data[n:]
+	}
 }
 
 func (w *imageWorld) compare(s *Store, want map[string]string) {
@@ -169,6 +183,110 @@ func TestImageWhileStoreGoesOn(t *testing.T) {
 			}
 		})
 	}
+}
+
+// replayed is a keeper that knows the changes since the last image began.
+type replayed struct {
+	keeper
+	since []byte
+}
+
+func (r *replayed) Append(block []byte, entries int) []byte {
+	r.since = append(r.since, block...)
+	return r.keeper.Append(block, entries)
+}
+
+func (r *replayed) Image(i state.Image) {
+	r.since = nil
+	r.keeper.Image(i)
+}
+
+// TestSlicedImage restores stores from fuzzy images and the changes since they began.
+func TestSlicedImage(t *testing.T) {
+	for seed := range uint64(5) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			log := &replayed{keeper: keeper{want: true}}
+			w := &imageWorld{t: t, rnd: rand.New(rand.NewPCG(seed, 5)), model: map[string]string{}}
+			w.store = openSliced(t, log, 1+w.rnd.IntN(200_000))
+			for range 5 {
+				w.batch(w.rnd.IntN(4000))
+				w.store.Cut(1)
+				image := log.image
+				var blocks []state.Block
+				written := make(chan error, 1)
+				go func() {
+					defer image.Close()
+					written <- image.Write(context.Background(), func(b state.Block) error { blocks = append(blocks, b); return nil })
+				}()
+				for done := false; !done; {
+					select {
+					case err := <-written:
+						if done = true; err != nil {
+							t.Fatal(err)
+						}
+					default:
+						w.batch(200)
+					}
+				}
+				s := loadImage(t, blocks)
+				loadEntries(t, s, log.since)
+				w.compare(s, w.model)
+				w.compare(w.store, w.model)
+			}
+		})
+	}
+}
+
+// TestSlicedImageOfAQuietStore is whole after the second barrier.
+func TestSlicedImageOfAQuietStore(t *testing.T) {
+	log := &replayed{keeper: keeper{want: true}}
+	w := &imageWorld{t: t, rnd: rand.New(rand.NewPCG(1, 5)), model: map[string]string{}}
+	w.store = openSliced(t, log, 1)
+	w.batch(4000)
+	w.store.Cut(1)
+	image := log.image
+	if !image.Fuzzy() {
+		t.Fatal("an image of many slices is said to be exact")
+	}
+	log.want = false
+	var blocks []state.Block
+	first, written := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer image.Close()
+		<-first
+		written <- image.Write(context.Background(), func(b state.Block) error { blocks = append(blocks, b); return nil })
+	}()
+	close(first)
+	for id := dataflow.CheckpointID(2); ; id++ {
+		w.store.Cut(id)
+		select {
+		case err := <-written:
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.compare(loadImage(t, blocks), w.model)
+			return
+		default:
+			runtime.Gosched()
+		}
+	}
+}
+
+// TestImageIsClosedBetweenSlices leaves nothing frozen.
+func TestImageIsClosedBetweenSlices(t *testing.T) {
+	log := &replayed{keeper: keeper{want: true}}
+	w := &imageWorld{t: t, rnd: rand.New(rand.NewPCG(1, 5)), model: map[string]string{}}
+	w.store = openSliced(t, log, 1)
+	w.batch(4000)
+	w.store.Cut(1)
+	log.image.Close()
+	log.want = false
+	w.batch(10)
+	if w.store.image != nil {
+		t.Error("the store goes on with an image that is closed")
+	}
+	w.batch(4000)
+	w.compare(w.store, w.model)
 }
 
 func TestImageEndsWithYieldsError(t *testing.T) {

@@ -17,6 +17,7 @@
 package memory
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/cairnstream/cairn/dataflow"
@@ -31,6 +32,8 @@ type Config struct {
 	GroupLo, GroupHi int
 	// Log takes the changes; nil keeps them in memory only.
 	Log state.Log
+	// ImageSlice is about how many bytes an image freezes at once. Default 1 MiB.
+	ImageSlice int
 }
 
 // Store keeps the keyed state of one operator in one subtask in memory. One
@@ -43,6 +46,8 @@ type Store struct {
 	key      table.Key // the current one
 	block    []byte    // encoded changes, not with the log yet
 	ahead    bool      // the tables are beyond the processor's caches
+	batches  int       // that changed something
+	image    *image    // the one under way that needs more slices, or nil
 	position uint64
 }
 
@@ -71,6 +76,7 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.GroupLo < 0 || cfg.GroupHi < cfg.GroupLo {
 		return nil, fmt.Errorf("open memory state: key groups %d to %d", cfg.GroupLo, cfg.GroupHi)
 	}
+	cfg.ImageSlice = cmp.Or(cfg.ImageSlice, sliceBytes)
 	return &Store{cfg: cfg, byName: map[string]state.Handle{}}, nil
 }
 
@@ -150,6 +156,13 @@ func (st *stored) kill(r table.Ref) table.Ref {
 
 // EndBatch implements state.Store.
 func (s *Store) EndBatch() error {
+	s.endBatch()
+	s.feed(false)
+	return nil
+}
+
+func (s *Store) endBatch() {
+	before := s.position
 	for _, st := range s.states {
 		if st.table.HasChanged() {
 			s.drain(st)
@@ -160,7 +173,9 @@ func (s *Store) EndBatch() error {
 		}
 	}
 	s.ahead = s.Footprint() > aheadBytes
-	return nil
+	if s.position != before {
+		s.batches++
+	}
 }
 
 // blockBytes is about how much EndBatch hands to the log at once: small
@@ -219,14 +234,18 @@ func (s *Store) append(n int) {
 	}
 }
 
-// Cut implements state.Store. If the log wants an image, the tables are frozen, which
-// takes some microseconds, whatever their size. What a conversion has changed since the last
+// Cut implements state.Store. If the log wants an image, a first slice is frozen, which
+// takes some microseconds. What a conversion has changed since the last
 // batch goes to the log first.
 func (s *Store) Cut(dataflow.CheckpointID) state.Cut {
-	_ = s.EndBatch()
+	s.endBatch()
+	s.feed(true)
 	entries, bytes := s.Size()
 	if s.cfg.Log != nil && s.cfg.Log.WantsImage(bytes) {
-		s.cfg.Log.Image(s.freeze())
+		s.image = s.newImage()
+		i := s.image
+		s.feed(true)
+		s.cfg.Log.Image(i)
 	}
 	return state.Cut{Position: s.position, Entries: entries, Bytes: bytes}
 }
@@ -269,6 +288,6 @@ func (s *Store) Prefetch(wanted []state.Wanted) error {
 
 // Close implements state.Store. Images that are being written stay valid.
 func (s *Store) Close() error {
-	s.states, s.block = nil, nil
+	s.states, s.block, s.image = nil, nil, nil
 	return nil
 }

@@ -150,7 +150,7 @@ func (t *Table) Get(k *Key, sub []byte) (value []byte, f Flags, ok bool) {
 func (t *Table) Upsert(k *Key, sub []byte, size int) (r Ref, value []byte, existed bool) {
 	hash := entryHash(k, sub)
 	pr, p, i, existed := t.locate(k, sub, t.match(hash, k.Bytes, sub))
-	if !existed || !t.ready(p, i, size) {
+	if !existed || !t.ready(k.Group-t.lo, p, i, size) {
 		pr, p, i = t.prepare(k, sub, hash, size, pr, p, i, existed)
 	}
 	at := t.slotAt(i)
@@ -161,7 +161,7 @@ func (t *Table) Upsert(k *Key, sub []byte, size int) (r Ref, value []byte, exist
 func (t *Table) Change(k *Key, sub []byte, size int) (r Ref, value []byte, f Flags, existed bool) {
 	hash := entryHash(k, sub)
 	pr, p, i, existed := t.locate(k, sub, t.match(hash, k.Bytes, sub))
-	if !existed || !t.ready(p, i, size) {
+	if !existed || !t.ready(k.Group-t.lo, p, i, size) {
 		pr, p, i = t.prepare(k, sub, hash, size, pr, p, i, existed)
 	}
 	at := t.slotAt(i)
@@ -176,9 +176,9 @@ func (t *Table) Change(k *Key, sub []byte, size int) (r Ref, value []byte, f Fla
 }
 
 // ready reports whether an entry may be written as it is, with a value of that size.
-func (t *Table) ready(p []byte, i uint32, size int) bool {
+func (t *Table) ready(group int, p []byte, i uint32, size int) bool {
 	h := t.headAt(p, i)
-	return len(t.views) == 0 && h&valueOut == 0 && h.valueLen() == size
+	return (len(t.views) == 0 || !t.viewed(group)) && h&valueOut == 0 && h.valueLen() == size
 }
 
 // prepare makes an entry that is not there, or what locate found ready.

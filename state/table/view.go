@@ -18,17 +18,21 @@ type View struct {
 	groups         []group
 	bufs           [][]byte
 	slabs          slabPages
-	lo             int
+	lo             int // the first group of the view
+	from, end      int // its groups, counted from the table's first
 	epoch          uint32
 	entries, bytes int64
 
-	done   atomic.Int64 // groups that are read
+	done   atomic.Int64 // groups that are read, counted from the table's first
 	closed atomic.Bool
 }
 
 // Freeze makes a view of the table as it is, between two batches. It copies a header per
 // key group and one per 64 KiB of slab.
-func (t *Table) Freeze() *View {
+func (t *Table) Freeze() *View { return t.FreezeGroups(t.lo, t.lo+len(t.groups)-1) }
+
+// FreezeGroups is Freeze for the key groups lo to hi only: others are written as ever.
+func (t *Table) FreezeGroups(lo, hi int) *View {
 	if len(t.changed) > 0 {
 		panic("state table: freeze in the middle of a batch")
 	}
@@ -37,16 +41,18 @@ func (t *Table) Freeze() *View {
 		t.slab.pages[i].sealed = t.slab.pages[i].fill
 	}
 	t.slab.sealed = true
+	from, end := lo-t.lo, hi-t.lo+1
 	v := &View{
-		layout: t.layout, groups: slices.Clone(t.groups), bufs: *t.alloc.bufs.Load(), slabs: slices.Clone(t.slab.pages),
-		lo: t.lo, epoch: t.epoch, entries: t.entries, bytes: t.bytes,
+		layout: t.layout, groups: slices.Clone(t.groups[from:end]), bufs: *t.alloc.bufs.Load(), slabs: slices.Clone(t.slab.pages),
+		lo: lo, from: from, end: end, epoch: t.epoch, entries: t.entries, bytes: t.bytes,
 	}
+	v.done.Store(int64(from))
 	t.epoch++
 	t.views = append(t.views, v)
 	return v
 }
 
-// Len is the number of entries.
+// Len is the number of the table's entries.
 func (v *View) Len() int { return int(v.entries) }
 
 // GroupLen is the number of a key group's entries.
@@ -57,7 +63,7 @@ func (v *View) Close() { v.closed.Store(true) }
 
 // Done says that the view will not read key groups up to this one again: their pages
 // need no copies.
-func (v *View) Done(group int) { v.done.Store(int64(group - v.lo + 1)) }
+func (v *View) Done(group int) { v.done.Store(int64(group - v.lo + v.from + 1)) }
 
 // Group visits the entries of a key group. An item is valid until yield returns.
 func (v *View) Group(group int) func(yield func(Item) bool) {
@@ -95,7 +101,20 @@ func (v *View) page(r pageRef) []byte {
 // frozen reports whether a view may still read a page.
 func (t *Table) frozen(p []byte) bool {
 	for _, v := range t.views {
-		if pageEpoch(p) <= v.epoch && int64(pageGroup(p)) >= v.done.Load() {
+		if pageEpoch(p) <= v.epoch && v.reads(pageGroup(p)) {
+			return true
+		}
+	}
+	return false
+}
+
+// reads reports whether the view may still read a group, counted from the table's first.
+func (v *View) reads(group int) bool { return group < v.end && int64(group) >= v.done.Load() }
+
+// viewed reports whether a view may still read a group. It looks at no page.
+func (t *Table) viewed(group int) bool {
+	for _, v := range t.views {
+		if v.reads(group) {
 			return true
 		}
 	}
