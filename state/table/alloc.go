@@ -170,7 +170,8 @@ const (
 	// hugePage is the size of a huge page on amd64 and arm64.
 	hugePage = 2 << 20
 	// regionSize is a compromise between the huge page that alignment wastes in
-	// addresses, though not in memory, and what a single chunk in use keeps from being given back.
+	// addresses, though not in memory, and what a single chunk in use keeps from being given back:
+	// Footprint counts chunks, so it may be less than the memory in use by so much per region.
 	regionSize = 8 << 20
 )
 

@@ -93,8 +93,8 @@ func (t *Table) appendSlot(dst []byte, handle uint64, group int, slot []byte, h 
 	return b[:n]
 }
 
-// putPart writes a length and so many bytes of from. Whole words are copied, also beyond
-// the end where both have room: what comes next overwrites it.
+// putPart writes a length, below 256, and so many bytes of from. Eight bytes, as most keys
+// have, are one word.
 func putPart(b, from []byte, size int) int {
 	n := 1
 	b[0] = byte(size)

@@ -1,5 +1,5 @@
-// Package nexmark is the Nexmark benchmark: an auction house whose events are made
-// up from a seed, and queries about them as programs in the SDK.
+// Package nexmark makes the events of the Nexmark benchmark: what happens in an auction
+// house, made up from a seed.
 //
 // The generator follows github.com/nexmark/nexmark with its standard
 // parameters, and differs where that one can't be repeated: an event depends on
