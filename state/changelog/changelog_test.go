@@ -320,10 +320,14 @@ func TestStalledBucketBoundsMemory(t *testing.T) {
 			}
 		}()
 		synctest.Wait()
-		if n := u.Stats().Waiting; n < 10_000 || n > 11_000 {
-			t.Errorf("%d bytes wait", n)
+		// A pack that is encoded takes what its object will: a few bytes more than
+		// its changes. Whether that is one change's worth hangs on who is first.
+		if memory := inside(u, func() int64 { return u.memory }); memory < 10_000 || memory > 11_500 {
+			t.Errorf("%d bytes in memory", memory)
 		}
-		equal(t, "written while stalled", written, 11)
+		if written != 10 && written != 11 {
+			t.Errorf("%d changes written while stalled", written)
+		}
 		close(release)
 		<-done
 		s := seal(t, u, 1, cutAt(l, 100))
