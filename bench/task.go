@@ -40,6 +40,7 @@ type record struct {
 type task struct {
 	store  state.Store
 	ahead  state.Prefetcher // the store, if a miss in it is dear
+	batch  state.Batcher    // the store, if it takes batches
 	log    *changelog.Log   // nil without a changelog
 	handle state.Handle
 	keys   uint64 // keys that the task has or will have
@@ -50,6 +51,9 @@ type task struct {
 	rand    *rand.Rand
 	records []record
 	wanted  []state.Wanted
+	entries state.Batch
+	current []record // the batch that each is about
+	each    func(i int, value []byte, existed bool)
 	cuts    chan cutRequest
 }
 
@@ -81,6 +85,8 @@ func newTask(store state.Store, log *changelog.Log, number, lo, hi int, keys uin
 		wanted: make([]state.Wanted, 0, batchRows), cuts: make(chan cutRequest, 1),
 	}
 	t.ahead, _ = store.(state.Prefetcher)
+	t.batch, _ = store.(state.Batcher)
+	t.each = func(i int, v []byte, existed bool) { t.change(v, &t.current[i], existed) }
 	return t, nil
 }
 
@@ -107,9 +113,32 @@ func (t *task) draw(n int) {
 	}
 }
 
-// apply makes the changes of one batch as a keyed operator does: it sets the key,
-// changes the aggregate in place, and ends the batch.
-func (t *task) apply(records []record) error {
+// apply makes the changes of one batch as a keyed operator does, and ends the batch.
+func (t *task) apply(records []record) (err error) {
+	if t.batch != nil {
+		err = t.applyTogether(records)
+	} else {
+		err = t.applyEach(records)
+	}
+	if err != nil {
+		return err
+	}
+	return t.store.EndBatch()
+}
+
+// applyTogether is what windows do: it lists the entries of the batch and changes them in one call.
+func (t *task) applyTogether(records []record) error {
+	t.entries.Reset()
+	for i := range records {
+		t.entries.Bytes = append(t.entries.Bytes, records[i].key[:]...)
+		t.entries.EndKey(records[i].group)
+	}
+	t.current = records
+	return t.batch.UpdateBatch(t.handle, &t.entries, t.value, t.each)
+}
+
+// applyEach sets the key of each record and changes its aggregate in place.
+func (t *task) applyEach(records []record) error {
 	if t.ahead != nil && t.ahead.Ahead() {
 		if err := t.prefetch(records); err != nil {
 			return err
@@ -124,7 +153,7 @@ func (t *task) apply(records []record) error {
 		}
 		t.change(v, r, existed)
 	}
-	return t.store.EndBatch()
+	return nil
 }
 
 func (t *task) prefetch(records []record) error {

@@ -47,6 +47,18 @@ func (m *Map[K, V]) Update(k K, f func(v *V, existed bool)) error {
 	return m.slot.update(m.encode(k), f)
 }
 
+// UpdateBatch is Update for each record of a batch, of whose keys, and sub-keys made by
+// AppendSub, b is the list; see Value.UpdateBatch.
+func (m *Map[K, V]) UpdateBatch(b *Batch, f func(i int, v *V, existed bool)) error {
+	return m.slot.updateBatch(b, f)
+}
+
+// AppendSub appends the sub-key of k, for a Batch.
+func (m *Map[K, V]) AppendSub(dst []byte, k K) []byte {
+	m.key = k
+	return m.keys.Append(append(dst, m.ns...), &m.key)
+}
+
 // Delete removes k.
 func (m *Map[K, V]) Delete(k K) { m.slot.remove(m.encode(k)) }
 

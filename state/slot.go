@@ -34,6 +34,7 @@ type slot[T any] struct {
 
 	value T      // scratch, so that nothing is allocated per call
 	buf   []byte // scratch: an encoding
+	batch batchSlot[T]
 }
 
 // flatSizeMax is up to which size a value is stored in its fixed form: larger
@@ -57,6 +58,7 @@ func newSlot[T any](s Store, name, kind string, sub part, o *options) (slot[T], 
 		return v, err
 	}
 	v.store = Unwrap(s)
+	v.batch.batcher, _ = v.store.(Batcher)
 	if o.lifetimes != nil {
 		o.lifetimes.add(v.handle, o.ttl.After)
 	}
@@ -197,6 +199,11 @@ func (s *slot[T]) update(sub []byte, f func(v *T, existed bool)) error {
 	if err != nil {
 		return err
 	}
+	return s.updateFound(b, existed, f)
+}
+
+// updateFound lets f change the value whose place in the store is b.
+func (s *slot[T]) updateFound(b []byte, existed bool, f func(v *T, existed bool)) (err error) {
 	if s.front > 0 && existed {
 		if existed, err = s.alive(b); err != nil {
 			return err

@@ -157,6 +157,39 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
+// BenchmarkUpdateBatch is BenchmarkUpdate with a batch's entries changed together.
+func BenchmarkUpdateBatch(b *testing.B) {
+	for _, n := range []int{1000, 10_000, 1_000_000, 10_000_000} {
+		for _, log := range []state.Log{nil, &keeper{}} {
+			b.Run(fmt.Sprintf("keys=%dK/log=%v", n/1000, log != nil), func(b *testing.B) {
+				s, h := filled(b, n, log)
+				k := makeBatches(n, 1<<20)
+				b.ReportAllocs()
+				var batch state.Batch
+				each := func(i int, v []byte, _ bool) {
+					binary.LittleEndian.PutUint64(v, binary.LittleEndian.Uint64(v)+1)
+					binary.LittleEndian.PutUint64(v[8:], uint64(i))
+				}
+				at, cpu := 0, startCPU()
+				b.ResetTimer()
+				for range b.N/benchBatch + 1 {
+					batch.Reset()
+					for i := at; i < at+benchBatch; i++ {
+						batch.Bytes = append(batch.Bytes, k.keys[i*8:i*8+8]...)
+						batch.EndKey(int(k.groups[i]))
+					}
+					if err := s.UpdateBatch(h, &batch, 32, each); err != nil {
+						b.Fatal(err)
+					}
+					_ = s.EndBatch()
+					at = (at + benchBatch) & (1<<20 - 1)
+				}
+				cpu.report(b, (b.N/benchBatch+1)*benchBatch)
+			})
+		}
+	}
+}
+
 // BenchmarkInsert is the growth of a table from nothing.
 func BenchmarkInsert(b *testing.B) {
 	cpu := startCPU()

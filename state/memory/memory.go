@@ -8,6 +8,7 @@
 //
 //	memory.go   the contract: Open, Get, Put, Update, Delete, EndBatch, Cut
 //	register.go named states, and another schema for what is stored
+//	update.go   UpdateBatch
 //	scan.go     Scan, ScanAll, Sweep
 //	order.go    sub-keys in order
 //	block.go    a sorted block of them
@@ -48,10 +49,14 @@ type Store struct {
 	ahead    bool      // the tables are beyond the processor's caches
 	batches  int       // that changed something
 	image    *image    // the one under way that needs more slices, or nil
+	updating updating  // UpdateBatch's
 	position uint64
 }
 
-var _ state.Prefetcher = (*Store)(nil)
+var (
+	_ state.Prefetcher = (*Store)(nil)
+	_ state.Batcher    = (*Store)(nil)
+)
 
 // stored is a named state.
 type stored struct {
@@ -77,7 +82,9 @@ func Open(cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("open memory state: key groups %d to %d", cfg.GroupLo, cfg.GroupHi)
 	}
 	cfg.ImageSlice = cmp.Or(cfg.ImageSlice, sliceBytes)
-	return &Store{cfg: cfg, byName: map[string]state.Handle{}}, nil
+	s := &Store{cfg: cfg, byName: map[string]state.Handle{}}
+	s.updating.other = s.updateOther
+	return s, nil
 }
 
 // SetKey implements state.Store.
@@ -186,13 +193,15 @@ const blockBytes = 64 << 10
 func (s *Store) drain(st *stored) {
 	n := 0
 	for s.cfg.Log != nil {
-		var ok bool
-		if s.block, ok = st.table.AppendNext(s.block, uint64(st.handle)); !ok {
-			if ok = s.drainOther(st); !ok {
+		var more int
+		s.block, more = st.table.AppendChanged(s.block, uint64(st.handle), blockBytes)
+		if n += more; len(s.block) < blockBytes {
+			if !s.drainOther(st) {
 				break
 			}
+			n++
 		}
-		if n++; len(s.block) >= blockBytes {
+		if len(s.block) >= blockBytes {
 			s.append(n)
 			n = 0
 		}

@@ -58,6 +58,10 @@ func (w *world) batch(n int) {
 		w.prefetch()
 	}
 	for range n {
+		if w.rnd.IntN(20) == 0 {
+			w.updateBatch()
+			continue
+		}
 		key := fmt.Sprint("key", w.rnd.IntN(60))
 		s := w.at(key)
 		switch w.rnd.IntN(12) {

@@ -49,6 +49,8 @@ func Run(t *testing.T, open Open) {
 		"put what get returned":          testPutOfWhatGetReturned,
 		"sweep visits all":               testSweepVisitsAll,
 		"prefetch":                       testPrefetch,
+		"update of a batch":              testUpdateBatch,
+		"update of an empty batch":       testUpdateBatchOfNothing,
 		"image while the store goes on":  testImage,
 		"image that nobody reads":        testImageIsClosedUnread,
 		"load does not log":              testLoad,

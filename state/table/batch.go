@@ -43,30 +43,31 @@ func (t *Table) NextChanged() (ref Ref, ok bool) {
 	return 0, false
 }
 
-// AppendNext appends the encoding of the next changed entry, as NextChanged returns them, if it
-// is an ordinary one: in its slot with key and value, and without flags. Otherwise the entry is left to
-// NextChanged. handle is the state's number.
+// AppendChanged appends the encodings of changed entries, as NextChanged returns them, until there
+// are enough bytes, and returns how many entries it took. It leaves entries that are not ordinary to
+// NextChanged: those with flags, or with a part that is not in the slot. So, with less
+// than enough bytes, NextChanged returns such an entry, or false. handle is the state's number.
 //
 // It is NextChanged, Item and the encoding in one, without the steps between: what
 // remains is copying.
-func (t *Table) AppendNext(dst []byte, handle uint64) (out []byte, ok bool) {
-	for t.next < len(t.changed) {
+func (t *Table) AppendChanged(dst []byte, handle uint64, enough int) (out []byte, entries int) {
+	bufs := *t.alloc.bufs.Load()
+	for t.next < len(t.changed) && len(dst) < enough {
 		ref := t.changed[t.next]
-		p := t.alloc.page(ref.page())
-		at := t.slotAt(ref.slot())
+		r := ref.page()
+		p, at := bufs[r>>14], int(r>>4&1023)*unitSize+t.slotAt(ref.slot())
 		h := head(u64(p, at))
-		switch {
-		case h&changed == 0:
-			t.next++
-			continue
-		case h&(userMask|keysOut|valueOut) != 0:
-			return dst, false
+		if h&changed != 0 {
+			if h&(userMask|keysOut|valueOut) != 0 {
+				break
+			}
+			putU64(p, at, uint64(h&^changed))
+			dst = t.appendSlot(dst, handle, t.lo+ref.group(), p[at:at+t.stride:at+t.stride], h)
+			entries++
 		}
 		t.next++
-		putU64(p, at, uint64(h&^changed))
-		return t.appendSlot(dst, handle, t.lo+ref.group(), p[at:at+t.stride], h), true
 	}
-	return dst, false
+	return dst, entries
 }
 
 // appendSlot appends an entry that lies in its slot as state.AppendEntry does. Lengths
@@ -94,7 +95,7 @@ func (t *Table) appendSlot(dst []byte, handle uint64, group int, slot []byte, h 
 }
 
 // putPart writes a length, below 256, and so many bytes of from. Eight bytes, as most keys
-// have, are one word.
+// have, are one word, and what has a size that the compiler knows is moved without a call.
 func putPart(b, from []byte, size int) int {
 	n := 1
 	b[0] = byte(size)
@@ -102,11 +103,15 @@ func putPart(b, from []byte, size int) int {
 		b[0], b[1] = byte(size)|0x80, 1
 		n = 2
 	}
-	if size == 8 {
+	switch size {
+	case 8:
 		putU64(b, n, u64(from, 0))
-		return n + 8
+	case 32:
+		copy(b[n:n+32], from[:32])
+	default:
+		copy(b[n:], from[:size])
 	}
-	return n + copy(b[n:], from[:size])
+	return n + size
 }
 
 // changedKeep is how long a list is kept for the next batch: a conversion changes all

@@ -21,7 +21,7 @@ func (g *group) span(hash, depth uint32) (from, to int) {
 // setPage makes r the page of a range of hashes; 0 for none.
 func (t *Table) setPage(g *group, hash, depth uint32, r pageRef) {
 	t.ownDir(g)
-	t.hints.forget()
+	t.moved()
 	from, to := g.span(hash, depth)
 	for i := from; i < to; i++ {
 		g.dir[i] = r

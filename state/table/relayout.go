@@ -52,7 +52,7 @@ func (t *Table) setLayout(l layout) bool {
 	}
 	old := t.layout
 	t.layout = l
-	t.hints.forget()
+	t.moved()
 	t.changed, t.next = t.changed[:0], 0
 	for gi := range t.groups {
 		t.relayGroup(gi, &old)

@@ -48,6 +48,7 @@ type Table struct {
 	limbo   []pageRef // freed, but views may read them
 	hand    Hand      // Sweep's
 	hints   hints     // Touch's
+	places  places    // UpdateBatch's
 
 	entries, bytes int64
 	dirBytes       int64
