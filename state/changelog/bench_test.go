@@ -95,7 +95,7 @@ func BenchmarkEncode(b *testing.B) {
 			}
 			data := fill(nil, 1<<20/45)
 			p := part{log: "a", blocks: []block{{data, 1 << 20 / 45}}, segment: &segment{}}
-			e := newEncoder(2 << 20)
+			e := newEncoder()
 			b.SetBytes(int64(len(data)))
 			for b.Loop() {
 				e.out = e.out[:len(magic)]

@@ -1,10 +1,12 @@
 package changelog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cairnstream/cairn/objectstore"
 	"github.com/cairnstream/cairn/snapshot"
@@ -60,7 +62,8 @@ func parseKey(key string) (prefix string, number uint64, err error) {
 	return key[:slash], number, nil
 }
 
-// encoder writes an object, segment by segment.
+// encoder writes an object, segment by segment. It is taken out of a pool: at full
+// speed its buffers are most of what a process would allocate.
 type encoder struct {
 	out   []byte
 	body  []byte // scratch, for what is compressed
@@ -68,9 +71,17 @@ type encoder struct {
 	count uint64
 }
 
-// newEncoder begins an object of about size bytes.
-func newEncoder(size int) *encoder {
-	return &encoder{out: append(make([]byte, 0, size), magic...)}
+// encoders are those that nobody uses.
+var encoders = sync.Pool{New: func() any { return new(encoder) }}
+
+// encoderKeeps is the largest buffer that an encoder goes back to the pool with.
+const encoderKeeps = 2 * objectBytes
+
+// newEncoder begins an object. Who calls finish gives the encoder up.
+func newEncoder() *encoder {
+	e := encoders.Get().(*encoder)
+	e.out, e.index, e.count = append(e.out[:0], magic...), e.index[:0], 0
+	return e
 }
 
 // add appends a part's segment and sets all of its Ref but the key.
@@ -124,7 +135,7 @@ func (e *encoder) describe(log string, flags byte, s snapshot.Segment) {
 	}
 }
 
-// finish appends index and trailer, and returns the object.
+// finish appends index and trailer, and returns the object in memory of its own. The encoder must not be used any more.
 func (e *encoder) finish() []byte {
 	at := len(e.out)
 	e.out = binary.AppendUvarint(e.out, e.count)
@@ -133,7 +144,12 @@ func (e *encoder) finish() []byte {
 	e.out = binary.LittleEndian.AppendUint64(e.out, uint64(at))
 	e.out = binary.LittleEndian.AppendUint32(e.out, uint32(len(index)))
 	e.out = binary.LittleEndian.AppendUint32(e.out, objectstore.CRC32C(index))
-	return append(e.out, magic...)
+	e.out = append(e.out, magic...)
+	object := bytes.Clone(e.out)
+	if cap(e.out) <= encoderKeeps && cap(e.body) <= encoderKeeps {
+		encoders.Put(e)
+	}
+	return object
 }
 
 func appendDefinitions(out []byte, defs []definition) []byte {

@@ -90,7 +90,7 @@ func FuzzDecodeSegment(f *testing.F) {
 	seg := &segment{Segment: snapshot.Segment{From: 3, To: 4}}
 	e := state.AppendEntry(nil, state.Entry{Key: []byte("k"), Value: bytes.Repeat([]byte("v"), 50)})
 	for c := range compressZstd + 1 {
-		enc := newEncoder(100)
+		enc := newEncoder()
 		enc.segment(&part{defs: []definition{{0, "s", "value", "bytes"}}, blocks: []block{{e, 1}}, segment: seg}, c)
 		f.Add(enc.out[len(magic):])
 	}
@@ -197,7 +197,7 @@ func TestEveryCompressionAndContentComesBack(t *testing.T) {
 	body := bytes.Repeat([]byte("0123456789"), 1000)
 	for c := range compressZstd + 1 {
 		for kind := range contentFile + 1 {
-			e := newEncoder(100)
+			e := newEncoder()
 			s := &segment{Segment: snapshot.Segment{From: 3, To: 5}}
 			e.segment(&part{content: kind, defs: []definition{{1, "s", "value", "bytes"}}, blocks: []block{{body, 1}, {body, 1}}, segment: s}, c)
 			data := e.out[len(magic):]

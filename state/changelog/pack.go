@@ -145,7 +145,7 @@ func (u *Uploader) key(t *try) string { return objectKey(u.cfg.Prefix, t.number)
 // encode returns the pack as an object. Its sum and the segments' Refs are set,
 // but for the key. Only who has set preparing may call it.
 func (u *Uploader) encode(p *pack) []byte {
-	e := newEncoder(p.raw/2 + 4096)
+	e := newEncoder()
 	for i := range p.parts {
 		e.add(&p.parts[i], u.compression)
 	}
