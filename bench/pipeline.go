@@ -11,6 +11,7 @@ import (
 
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/engine"
+	"github.com/cairnstream/cairn/internal/heap"
 	"github.com/cairnstream/cairn/objectstore"
 	"github.com/cairnstream/cairn/snapshot"
 )
@@ -108,6 +109,7 @@ func (l *live) run(ctx context.Context, d time.Duration) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, d, errRanLongEnough)
 	defer cancel()
+	heap.Floor(heap.Least) // as in a job's process
 	l.clock.epoch = time.Now()
 	cpu := processCPU()
 	g, inner := errgroup.WithContext(ctx)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/engine"
+	"github.com/cairnstream/cairn/internal/heap"
 	"github.com/cairnstream/cairn/local"
 	"github.com/cairnstream/cairn/objectstore"
 	"github.com/cairnstream/cairn/objectstore/open"
@@ -125,10 +126,12 @@ func Run(ctx context.Context, name string, args []string, build Builder) error {
 	case err != nil:
 		return fmt.Errorf("job %s can not run:\n%w", name, err)
 	case socket != "":
+		heap.Floor(heap.Least)
 		return task.Run(ctx, socket, program)
 	case planOut != "":
 		return writePlan(planOut, program.Graph)
 	default:
+		heap.Floor(heap.Least)
 		return runLocal(ctx, here, program)
 	}
 }
