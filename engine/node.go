@@ -155,7 +155,7 @@ func (n *transformNode[In]) open(_ context.Context, o *opening) error {
 	if o.restored != nil {
 		n.wm = o.restored.watermark(n.op.Subtask, n.op.Parallelism)
 	}
-	n.op.RestoredWatermark = n.wm
+	n.op.RestoredWatermark, n.op.restored = n.wm, o.restored
 	n.op.States = o.restored.operatorState(n.op.Subtask, n.op.Parallelism)
 	t, err := n.code.open(n.op)
 	n.t = t

@@ -73,9 +73,20 @@ type OpContext struct {
 	// the restore point; connector.NoTime if it starts afresh.
 	RestoredWatermark int64
 
-	outputs []port
-	stats   *counters
-	clock   *time.Time // of the loop, once it runs
+	outputs  []port
+	stats    *counters
+	clock    *time.Time // of the loop, once it runs
+	restored *restored  // nil if it starts afresh
+}
+
+// RestoredWatermarkOf is how far event time had come at the restore point for the
+// keys of a key group. It is at most RestoredWatermark; below it, if the parallelism was
+// another one and the subtask that had the group was behind others.
+func (c *OpContext) RestoredWatermarkOf(group int) int64 {
+	if c.restored == nil {
+		return connector.NoTime
+	}
+	return c.restored.watermarkOf(group, c.KeyGroups)
 }
 
 // Now is the processing time in Unix milliseconds. While a batch is processed it

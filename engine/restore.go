@@ -108,11 +108,25 @@ func (r *restored) watermark(subtask, parallelism int) int64 {
 		parts = parts[subtask : subtask+1]
 	}
 	wm := connector.NoTime
-	for _, o := range parts {
-		for _, item := range o.Lists[watermarkList] {
-			if len(item) == 8 {
-				wm = max(wm, int64(binary.BigEndian.Uint64(item)))
-			}
+	for i := range parts {
+		wm = max(wm, watermarkIn(&parts[i]))
+	}
+	return wm
+}
+
+// watermarkOf is how far event time had come in the subtask that had a key group.
+func (r *restored) watermarkOf(group, groups int) int64 {
+	if len(r.parts) == 0 {
+		return connector.NoTime
+	}
+	return watermarkIn(&r.parts[dataflow.SubtaskOf(group, groups, len(r.parts))])
+}
+
+func watermarkIn(o *snapshot.Operator) int64 {
+	wm := connector.NoTime
+	for _, item := range o.Lists[watermarkList] {
+		if len(item) == 8 {
+			wm = max(wm, int64(binary.BigEndian.Uint64(item)))
 		}
 	}
 	return wm

@@ -26,6 +26,11 @@ func TestRestoredWatermark(t *testing.T) {
 			t.Errorf("subtask %d of %d: %d, want %d", c.subtask, c.parallelism, got, c.want)
 		}
 	}
+	for group, want := range map[int]int64{0: 100, 7: 100, 8: 10, 15: 10} {
+		if got := r.watermarkOf(group, 16); got != want {
+			t.Errorf("key group %d: %d, want %d", group, got, want)
+		}
+	}
 }
 
 // TestRestoreKeepsTransactions: a sink that has lost its two-phase commit can

@@ -66,9 +66,8 @@ func (m *Map[K, V]) Delete(k K) { m.slot.remove(m.encode(k)) }
 // f must not use the store.
 func (m *Map[K, V]) Range(f func(k K, v V) bool) error {
 	return m.slot.scan(m.ns, func(sub []byte, v V) (bool, error) {
-		n, err := m.keys.Decode(sub, &m.key)
-		if err != nil || n != len(sub) {
-			return false, fmt.Errorf("%s: %w: key % x", m.slot.label, ErrCorrupt, sub)
+		if err := m.decodeKey(sub); err != nil {
+			return false, err
 		}
 		return f(m.key, v), nil
 	})

@@ -15,10 +15,16 @@ type settings struct {
 	uid         string
 	parallelism int
 
-	source     sourceSettings
+	source   sourceSettings
+	window   windowSettings
+	onSource []string
+	onWindow []string
+}
+
+type windowSettings struct {
 	lateTarget any // *Stream[T]
-	onSource   []string
-	onWindow   []string
+	lateness   time.Duration
+	trigger    Trigger
 }
 
 type sourceSettings struct {
@@ -77,12 +83,6 @@ func FailOnBadRecord() Option {
 // decoded.
 func BadRecordsTo(to *Stream[connector.BadRecord]) Option {
 	return sourceOption("BadRecordsTo", func(s *sourceSettings) { s.badTarget = to })
-}
-
-// LateTo sets *to to the stream of a window's records that came after their
-// window had ended. By default they are counted and dropped.
-func LateTo[T any](to *Stream[T]) Option {
-	return func(s *settings) { s.lateTarget, s.onWindow = to, append(s.onWindow, "LateTo") }
 }
 
 func sourceOption(name string, set func(*sourceSettings)) Option {

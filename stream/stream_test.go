@@ -69,7 +69,7 @@ func TestWindowLateRecords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []stream.WindowResult[string, int]{{"a", 0, 100, 2}, {"a", 100, 200, 1}, {"a", 200, 300, 1}}
+	want := []stream.WindowResult[string, int]{{"a", 0, 100, 2, stream.OnTime}, {"a", 100, 200, 1, stream.OnTime}, {"a", 200, 300, 1, stream.OnTime}}
 	if got := results.Committed(); !slices.Equal(got, want) {
 		t.Errorf("windows %v, want %v", got, want)
 	}
@@ -87,7 +87,7 @@ func TestWindowOffsetsAndTimesBeforeTheEpoch(t *testing.T) {
 		k := stream.KeyBy(s, func(e event) string { return e.Key })
 		stream.To(stream.Window(k, "w", w, count(), stream.UID("w")), "out", results, stream.UID("out"))
 	})
-	want := []stream.WindowResult[string, int]{{"a", -170, -70, 1}, {"a", -70, 30, 2}, {"a", 30, 130, 1}}
+	want := []stream.WindowResult[string, int]{{"a", -170, -70, 1, stream.OnTime}, {"a", -70, 30, 2, stream.OnTime}, {"a", 30, 130, 1, stream.OnTime}}
 	if got := results.Committed(); !slices.Equal(got, want) {
 		t.Errorf("windows %v, want %v", got, want)
 	}

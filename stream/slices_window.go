@@ -1,0 +1,198 @@
+package stream
+
+import (
+	"math"
+
+	"github.com/cairnstream/cairn/engine"
+	"github.com/cairnstream/cairn/state"
+)
+
+// sliceWindow is a Window of any kind but Session in one subtask. A key's open slices
+// are a map state from their begin to their accumulator.
+//
+// Invariant: the roster has each entry of that map once, except those of Global, which it
+// has only while that ends. With Purging it has empty windows too, and may have some twice.
+type sliceWindow[K, In, Acc, Out any] struct {
+	cut      cut
+	agg      Aggregate[In, Acc, Out]
+	lateness int64
+	trigger  Trigger
+	keys     *keyTracker[K, In]
+	acc      *state.Map[int64, Acc]
+	out      *engine.Output[WindowResult[K, Out]]
+	late     *engine.Output[In]
+	ctx      *engine.OpContext
+
+	wm     int64
+	behind []int64 // by key group: its watermark, until the first after a restore; then nil
+	roster roster
+	merged merger[Acc]
+	early  *early // nil if there are no results before the end
+
+	// What Process knows of the slice that the last record was in.
+	slice, next int64 // it is [slice, next)
+	first, last int64 // the last milliseconds of its first and its last window
+	inWindow    bool
+
+	record In   // the one that addTo folds
+	isNew  bool // what addTo found
+	addTo  func(acc *Acc, existed bool)
+}
+
+func openSlices[K, In, Acc, Out any](ctx *engine.OpContext, kt *keyTracker[K, In], w Windows, agg Aggregate[In, Acc, Out], set *windowSettings) (engine.Transform[In], error) {
+	acc, err := state.NewMap[int64, Acc](ctx.Store, "windows")
+	if err != nil {
+		return nil, err
+	}
+	open := &sliceWindow[K, In, Acc, Out]{
+		cut: newCut(w), agg: agg, lateness: set.lateness.Milliseconds(), trigger: set.trigger, keys: kt, acc: acc, ctx: ctx,
+		wm: ctx.RestoredWatermark, behind: restoredWatermarks(ctx),
+		out:  engine.OutputOf[WindowResult[K, Out]](ctx, 0),
+		late: engine.OutputOf[In](ctx, lateOutput),
+	}
+	open.addTo = open.fold
+	if open.early, err = openEarly(ctx, open.trigger); err != nil || w.kind == global {
+		return open, err
+	}
+	return open, open.enroll()
+}
+
+// restoredWatermarks is how far event time had come in each key group; nil without
+// a restore.
+func restoredWatermarks(ctx *engine.OpContext) []int64 {
+	if ctx.RestoredWatermark == NoTime {
+		return nil
+	}
+	all := make([]int64, ctx.KeyGroups)
+	for group := range all {
+		all[group] = ctx.RestoredWatermarkOf(group)
+	}
+	return all
+}
+
+// enroll builds the roster from the store.
+func (w *sliceWindow[K, In, Acc, Out]) enroll() error {
+	add := func(group int, key []byte, slice int64) error {
+		w.roster.add(slice, group, key)
+		return nil
+	}
+	if err := w.acc.AllKeys(add); err != nil || w.early == nil || !w.trigger.purge {
+		return err
+	}
+	return w.early.pending.AllKeys(add) // some windows may be empty
+}
+
+func (w *sliceWindow[K, In, Acc, Out]) Process(b *engine.Batch[In]) error {
+	if err := w.prefetch(b); err != nil {
+		return err
+	}
+	for i, v := range b.Values {
+		if err := w.add(b, i, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *sliceWindow[K, In, Acc, Out]) add(b *engine.Batch[In], i int, v In) error {
+	t := b.Times[i]
+	if t < w.slice || t >= w.next {
+		if err := w.turnTo(t); err != nil {
+			return err
+		}
+	}
+	if !w.inWindow {
+		return nil
+	}
+	if w.last <= w.wm && w.last <= w.wm-w.lateness {
+		w.ctx.CountLate(1)
+		w.late.Emit(v, t)
+		return nil
+	}
+	key := w.keys.set(b, i)
+	if w.trigger.purge && w.last <= w.wm {
+		w.emit(key, w.last+1, t, w.agg.Add(w.agg.Init(), v), Late) // the window was emptied at its end
+		return nil
+	}
+	w.record = v
+	if err := w.acc.Update(w.slice, w.addTo); err != nil {
+		return err
+	}
+	if w.isNew {
+		if err := w.opened(); err != nil {
+			return err
+		}
+	}
+	if w.lateness > 0 || w.early != nil {
+		return w.eager(key, t)
+	}
+	return nil
+}
+
+// turnTo makes the slice of t the one at hand.
+func (w *sliceWindow[K, In, Acc, Out]) turnTo(t int64) error {
+	if w.cut.kind == global {
+		w.slice, w.next, w.inWindow = math.MinInt64, math.MaxInt64, true
+		w.first, w.last = math.MaxInt64-1, math.MaxInt64-1
+		return nil
+	}
+	if t == NoTime {
+		return ErrNoEventTime
+	}
+	w.slice, w.next = w.cut.slice(t)
+	w.first, w.last, w.inWindow = w.cut.endAfter(w.slice)-1, w.cut.lastEnd(w.slice)-1, w.cut.covered(w.slice)
+	return nil
+}
+
+// opened notes that the current key has something in the slice at hand for the first time.
+func (w *sliceWindow[K, In, Acc, Out]) opened() error {
+	if w.cut.kind == global {
+		return nil
+	}
+	if w.trigger.purge && w.early != nil { // it may be the first since a result
+		if known, err := w.early.knows(w.slice); known || err != nil {
+			return err
+		}
+	}
+	group, key := w.keys.store.Key()
+	w.roster.add(w.slice, group, key)
+	return nil
+}
+
+// fold folds the record into an accumulator. One function for all records, since
+// making one for each would allocate.
+func (w *sliceWindow[K, In, Acc, Out]) fold(acc *Acc, existed bool) {
+	if w.isNew = !existed; w.isNew {
+		*acc = w.agg.Init()
+	}
+	*acc = w.agg.Add(*acc, w.record)
+}
+
+// prefetch tells the store of the slices that a batch will use, if it wants to know.
+func (w *sliceWindow[K, In, Acc, Out]) prefetch(b *engine.Batch[In]) error {
+	k := w.keys
+	if k.misses == nil || !k.misses.Ahead() {
+		return nil
+	}
+	k.wanted.reset()
+	for i, v := range b.Values {
+		if b.Times[i] == NoTime && w.cut.kind != global {
+			continue
+		}
+		slice, _ := w.cut.slice(b.Times[i])
+		key := k.want(v)
+		w.want(k.group(b, i, key), key, slice)
+	}
+	return k.misses.Prefetch(k.wanted.entries)
+}
+
+// want tells of a key's slice.
+func (w *sliceWindow[K, In, Acc, Out]) want(group int, key []byte, slice int64) {
+	all := &w.keys.wanted
+	from := len(all.bytes)
+	var handle state.Handle
+	handle, all.bytes = w.acc.Entry(all.bytes, slice)
+	all.add(state.Wanted{Handle: handle, Group: group, Key: key, Sub: all.since(from)})
+}
+
+var _ engine.TimedTransform = (*sliceWindow[int, int, int, int])(nil)
