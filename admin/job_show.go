@@ -135,7 +135,11 @@ func drawEdges(w io.Writer, g *dataflow.Graph, edges []dataflow.PlanEdge) {
 		if n := g.Edges[e.Edge].Output; n > 0 {
 			side = fmt.Sprintf("side output %d, ", n)
 		}
-		fmt.Fprintf(w, " %s─ %s%s ─▶ [%d]\n", corner, side, e.Partitioning, e.To)
+		into := ""
+		if n := g.Edges[e.Edge].Input; n > 0 {
+			into = fmt.Sprintf(", input %d", n)
+		}
+		fmt.Fprintf(w, " %s─ %s%s ─▶ [%d]%s\n", corner, side, e.Partitioning, e.To, into)
 	}
 }
 

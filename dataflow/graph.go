@@ -36,6 +36,16 @@ type Operator struct {
 	// Transactional sinks take part in two-phase commit: their transactions
 	// are committed only after a checkpoint completes.
 	Transactional bool `json:"transactional,omitempty"`
+	// Inputs is how many inputs it has; 0 is one, or none of a source. Each has one edge at least.
+	Inputs int `json:"inputs,omitempty"`
+}
+
+// InputCount is how many inputs the operator has.
+func (o Operator) InputCount() int {
+	if o.Kind == Source {
+		return 0
+	}
+	return max(1, o.Inputs)
 }
 
 // Edge carries records from one operator to another.

@@ -15,6 +15,7 @@ const (
 	operatorsMax   = 1000
 	parallelismMax = 32768
 	keyGroupsMax   = 32768 // as in Flink: a key group's number fits in 16 bits
+	inputsMax      = 2     // what the engine has code for
 )
 
 // Operator returns the operator with the uid.
@@ -86,6 +87,7 @@ func (g *Graph) validateOperators(v *problems) {
 		default:
 			v.check(false, "operator %q: unknown kind %q", o.UID, o.Kind)
 		}
+		v.check(o.Inputs >= 0 && o.Inputs <= inputsMax && (o.Kind == Transform || o.Inputs <= 1), "operator %q: %d inputs: a transform has 1 to %d, a sink 1 and a source none", o.UID, o.Inputs, inputsMax)
 		v.check(!o.Transactional || o.Kind == Sink, "operator %q: only a sink can be transactional", o.UID)
 	}
 }
@@ -106,6 +108,7 @@ func (g *Graph) validateEdges(v *problems) bool {
 		v.check(from.Kind != Sink, "edge %q -> %q: a sink has no output", e.From, e.To)
 		v.check(to.Kind != Source, "edge %q -> %q: a source has no input", e.From, e.To)
 		v.check(e.Input >= 0 && e.Output >= 0, "edge %q -> %q: negative input or output", e.From, e.To)
+		v.check(to.Kind == Source || e.Input < to.InputCount(), "edge %q -> %q: there is no input %d: the operator has %d", e.From, e.To, e.Input, to.InputCount())
 		switch e.Partitioning {
 		case Hash, Rebalance, Broadcast:
 		case Forward:
@@ -118,10 +121,13 @@ func (g *Graph) validateEdges(v *problems) bool {
 }
 
 func (g *Graph) validateShape(v *problems) {
-	in, out := map[UID]int{}, map[UID]int{}
+	type input struct {
+		of UID
+		i  int
+	}
+	in := map[input]int{}
 	for _, e := range g.Edges {
-		in[e.To]++
-		out[e.From]++
+		in[input{e.To, e.Input}]++
 	}
 	sources := 0
 	for _, o := range g.Operators {
@@ -129,7 +135,9 @@ func (g *Graph) validateShape(v *problems) {
 		case Source:
 			sources++
 		default:
-			v.check(in[o.UID] > 0, "operator %q has no input", o.UID)
+			for i := range o.InputCount() {
+				v.check(in[input{o.UID, i}] > 0, "operator %q has no input%s", o.UID, ordinal(i, o.InputCount()))
+			}
 		}
 	}
 	v.check(sources > 0, "the graph has no source")
@@ -140,6 +148,14 @@ func (g *Graph) validateShape(v *problems) {
 		}
 		v.check(false, "the graph has a cycle: %s: barriers would never get through; cut it, for instance with a queue outside the job", strings.Join(names, " -> "))
 	}
+}
+
+// ordinal says which input of several is meant.
+func ordinal(i, of int) string {
+	if of == 1 {
+		return ""
+	}
+	return fmt.Sprintf(" number %d of %d", i, of)
 }
 
 // cycle returns the operators of one cycle, first and last alike, or nil.

@@ -218,7 +218,7 @@ func (b *builder) chain(s *subtask) error {
 		}
 		p, err := outputPort(s, e)
 		if err == nil {
-			err = p.chain(s.nodes[to])
+			err = p.chain(s.nodes[to], e.Input)
 		}
 		if err != nil {
 			return fmt.Errorf("edge %q -> %q: %w", e.From, e.To, err)
@@ -242,9 +242,10 @@ func (b *builder) receive(e dataflow.PlanEdge) error {
 		if s == nil {
 			continue
 		}
-		in, err := b.a.program.Edges[e.Edge].inlet(s.nodes[0])
+		input := b.a.program.Graph.Edges[e.Edge].Input
+		in, err := b.a.program.Edges[e.Edge].inlet(s.nodes[0], input)
 		if err != nil {
-			return fmt.Errorf("operator %q: %w", s.uids[0], err)
+			return fmt.Errorf("operator %q: input %d: %w", s.uids[0], input, err)
 		}
 		for i := range b.a.plan.Vertices[e.From].Parallelism {
 			if e.Partitioning == dataflow.Forward && i != j {

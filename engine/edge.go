@@ -11,12 +11,13 @@ import (
 
 // Edge is the code of one edge of the graph: it knows the type of the records.
 type Edge interface {
-	// inlet returns what feeds n with the edge's records.
-	inlet(n node) (inlet, error)
+	// inlet returns what feeds input number i of n with the edge's records.
+	inlet(n node, i int) (inlet, error)
 	// check tells why the records can not go to another process, or nil.
 	check() error
-	// hashed tells whether the edge goes by key.
+	// hashed tells whether the edge goes by key, and keySchema by which.
 	hashed() bool
+	keySchema() string
 }
 
 // inlet processes what arrives over an edge.
@@ -28,35 +29,39 @@ type inlet interface {
 }
 
 // NewEdge is an edge that forwards, rebalances or broadcasts.
-func NewEdge[T any]() Edge { return newEdge[T](nil) }
+func NewEdge[T any]() Edge { return newEdge[T]("", nil) }
 
-// NewHashEdge is an edge that goes by the hash of a record's key.
-// newKey is called once per subtask upstream and returns a function that
-// appends a record's encoded key to dst.
-func NewHashEdge[T any](newKey func() func(dst []byte, v T) []byte) Edge { return newEdge(newKey) }
+// NewHashEdge is an edge that goes by the hash of a record's key, which keySchema
+// describes as for NewKeyedTransform. newKey is called once per subtask upstream and
+// returns a function that appends a record's encoded key to dst.
+func NewHashEdge[T any](keySchema string, newKey func() func(dst []byte, v T) []byte) Edge {
+	return newEdge(keySchema, newKey)
+}
 
 // edge is an Edge for records of type T. It is shared by all subtasks of the process.
 type edge[T any] struct {
 	codec  codec.Codec[T]
 	err    error // why T has no codec
 	newKey func() func(dst []byte, v T) []byte
+	keys   string // schema of what it appends
 	pool   pool[T]
 	size   atomic.Int64 // bytes of the values of the last encoded batch: a guess at the next
 }
 
-func newEdge[T any](newKey func() func([]byte, T) []byte) *edge[T] {
-	e := &edge[T]{newKey: newKey}
+func newEdge[T any](keys string, newKey func() func([]byte, T) []byte) *edge[T] {
+	e := &edge[T]{newKey: newKey, keys: keys}
 	e.codec, e.err = codec.For[T]()
 	return e
 }
 
-func (e *edge[T]) check() error { return e.err }
-func (e *edge[T]) hashed() bool { return e.newKey != nil }
+func (e *edge[T]) check() error      { return e.err }
+func (e *edge[T]) hashed() bool      { return e.newKey != nil }
+func (e *edge[T]) keySchema() string { return e.keys }
 
-func (e *edge[T]) inlet(n node) (inlet, error) {
-	t, ok := n.(target[T])
-	if !ok {
-		return nil, fmt.Errorf("it takes no records of type %T", *new(T))
+func (e *edge[T]) inlet(n node, i int) (inlet, error) {
+	t, err := targetOf[T](n, i)
+	if err != nil {
+		return nil, err
 	}
 	return &typedInlet[T]{e, t}, nil
 }

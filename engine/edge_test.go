@@ -25,11 +25,11 @@ func testBatch(groups bool) *Batch[row] {
 }
 
 func hashedEdge() *edge[row] {
-	return newEdge(func() func([]byte, row) []byte { return func(dst []byte, _ row) []byte { return dst } })
+	return newEdge("row", func() func([]byte, row) []byte { return func(dst []byte, _ row) []byte { return dst } })
 }
 
 func TestEdgeCodec(t *testing.T) {
-	for _, e := range []*edge[row]{newEdge[row](nil), hashedEdge()} {
+	for _, e := range []*edge[row]{newEdge[row]("", nil), hashedEdge()} {
 		want := testBatch(e.hashed())
 		var got Batch[row]
 		if err := e.decode(e.encode(want), &got); err != nil {
@@ -44,7 +44,7 @@ func TestEdgeCodec(t *testing.T) {
 // FuzzEdgeDecode: bytes from the network may be anything; they give a batch or
 // an error, and never a panic or a huge allocation.
 func FuzzEdgeDecode(f *testing.F) {
-	plain, hashed := newEdge[row](nil), hashedEdge()
+	plain, hashed := newEdge[row]("", nil), hashedEdge()
 	whole := hashed.encode(testBatch(true))
 	for i := range whole {
 		f.Add(whole[:i])

@@ -130,26 +130,48 @@ type transform[In any] struct {
 	schema  string // of the keys
 }
 
-func (t *transform[In]) node() node        { return &transformNode[In]{code: t} }
+func (t *transform[In]) node() node        { return &transformNode[In]{of: t} }
 func (t *transform[In]) keyed() bool       { return t.isKeyed }
 func (t *transform[In]) keySchema() string { return t.schema }
 
 type transformNode[In any] struct {
+	body
+	of *transform[In]
+	t  Transform[In]
+}
+
+func (n *transformNode[In]) open(_ context.Context, o *opening) (err error) {
+	n.begin(o)
+	n.t, err = n.of.open(n.op)
+	return cmp.Or(err, n.opened(n.t))
+}
+
+func (n *transformNode[In]) process(b *Batch[In]) error {
+	before := n.enter()
+	return n.done(before, n.t.Process(b))
+}
+
+// body is what the nodes of transforms share, whatever their inputs are: time, timers,
+// state and cuts.
+type body struct {
 	base
-	code  *transform[In]
-	t     Transform[In]
-	timed TimedTransform // t, if it is one
+	code  watermarked
+	timed TimedTransform // code, if it is one
 	log   *changelog.Log
 	wm    int64
 	last  uint64 // position of the last cut
 }
+
+// watermarked is the part of a transform that has nothing to do with its inputs.
+type watermarked interface{ Watermark(wm int64) error }
 
 // watermarkList is the operator list state in which an operator with keyed
 // state keeps the watermark: it decides what is late, so it must not fall
 // behind what timers have already fired.
 const watermarkList = "watermark"
 
-func (n *transformNode[In]) open(_ context.Context, o *opening) error {
+// begin takes what a checkpoint had, before the transform is opened.
+func (n *body) begin(o *opening) {
 	n.init(o)
 	n.log, n.wm = o.log, connector.NoTime
 	if o.restored != nil {
@@ -157,25 +179,28 @@ func (n *transformNode[In]) open(_ context.Context, o *opening) error {
 	}
 	n.op.RestoredWatermark, n.op.restored = n.wm, o.restored
 	n.op.States = o.restored.operatorState(n.op.Subtask, n.op.Parallelism)
-	t, err := n.code.open(n.op)
-	n.t = t
-	n.timed, _ = t.(TimedTransform)
-	return cmp.Or(err, checkNames(n.op.States))
 }
 
-func (n *transformNode[In]) process(b *Batch[In]) error {
-	before := n.enter()
-	err := n.t.Process(b)
+// opened takes the transform that has been opened.
+func (n *body) opened(t watermarked) error {
+	n.code = t
+	n.timed, _ = t.(TimedTransform)
+	return checkNames(n.op.States)
+}
+
+// done ends what enter began: it sends on what the outputs hold, and writes the batch's
+// changes to the changelog.
+func (n *body) done(before dataflow.UID, err error) error {
 	if err == nil {
 		err = n.flush()
 	}
 	return n.leave(before, cmp.Or(err, n.endBatch()))
 }
 
-func (n *transformNode[In]) watermark(wm int64) error {
+func (n *body) watermark(wm int64) error {
 	before := n.enter()
 	n.wm = max(n.wm, wm)
-	err := n.t.Watermark(wm)
+	err := n.code.Watermark(wm)
 	if err == nil {
 		err = n.pass(wm)
 	}
@@ -183,7 +208,7 @@ func (n *transformNode[In]) watermark(wm int64) error {
 }
 
 // due is when the next timer of processing time fires, in Unix milliseconds.
-func (n *transformNode[In]) due() (at int64, ok bool) {
+func (n *body) due() (at int64, ok bool) {
 	if n.timed == nil {
 		return 0, false
 	}
@@ -191,17 +216,13 @@ func (n *transformNode[In]) due() (at int64, ok bool) {
 }
 
 // fire fires timers that are due.
-func (n *transformNode[In]) fire(now int64) error {
+func (n *body) fire(now int64) error {
 	before := n.enter()
-	err := n.timed.ProcessingTime(now)
-	if err == nil {
-		err = n.flush()
-	}
-	return n.leave(before, cmp.Or(err, n.endBatch()))
+	return n.done(before, n.timed.ProcessingTime(now))
 }
 
 // endBatch writes the batch's changes to the changelog.
-func (n *transformNode[In]) endBatch() error {
+func (n *body) endBatch() error {
 	if n.op.Store == nil {
 		return nil
 	}
@@ -214,7 +235,7 @@ func (n *transformNode[In]) endBatch() error {
 	return nil
 }
 
-func (n *transformNode[In]) cut(id dataflow.CheckpointID) (part, error) {
+func (n *body) cut(id dataflow.CheckpointID) (part, error) {
 	p := part{operator: snapshot.Operator{UID: n.op.UID}}
 	n.op.States.Snapshot(&p.operator)
 	if n.op.Store == nil {
@@ -232,7 +253,7 @@ func (n *transformNode[In]) cut(id dataflow.CheckpointID) (part, error) {
 	return p, nil
 }
 
-func (n *transformNode[In]) close() error {
+func (n *body) close() error {
 	if n.op == nil || n.op.Store == nil {
 		return nil
 	}

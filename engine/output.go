@@ -24,8 +24,8 @@ type target[T any] interface {
 
 // port is an Output of any type.
 type port interface {
-	// chain connects an operator of the same subtask.
-	chain(n node) error
+	// chain connects input number i of an operator of the same subtask.
+	chain(n node, i int) error
 	// edge connects an edge to other subtasks.
 	edge(e Edge, s *sending) error
 	flush() error
@@ -86,10 +86,10 @@ func (o *Output[T]) watermark(wm int64) error {
 	return nil
 }
 
-func (o *Output[T]) chain(n node) error {
-	t, ok := n.(target[T])
-	if !ok {
-		return fmt.Errorf("it takes no records of type %T", *new(T))
+func (o *Output[T]) chain(n node, i int) error {
+	t, err := targetOf[T](n, i)
+	if err != nil {
+		return err
 	}
 	o.targets = append(o.targets, t)
 	return nil

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -24,32 +23,8 @@ type Program struct {
 	Edges []Edge
 }
 
-// Check reports operators and edges of the graph without fitting code, and
-// records that could not travel between two processes.
-func (p *Program) Check() error {
-	var problems []error
-	for _, o := range p.Graph.Operators {
-		if p.Operators[o.UID] == nil {
-			problems = append(problems, fmt.Errorf("operator %q has no code", o.UID))
-		}
-	}
-	if len(p.Edges) != len(p.Graph.Edges) {
-		problems = append(problems, fmt.Errorf("%d edges have code for %d of them", len(p.Graph.Edges), len(p.Edges)))
-	}
-	for i, e := range p.Edges[:min(len(p.Edges), len(p.Graph.Edges))] {
-		g := p.Graph.Edges[i]
-		if err := e.check(); err != nil && (g.Partitioning != dataflow.Forward || g.NoChain) {
-			problems = append(problems, fmt.Errorf("edge %q -> %q: %w", g.From, g.To, err))
-		}
-		if e.hashed() != (g.Partitioning == dataflow.Hash) {
-			problems = append(problems, fmt.Errorf("edge %q -> %q: its code is not for %s partitioning", g.From, g.To, g.Partitioning))
-		}
-	}
-	return errors.Join(problems...)
-}
-
 // Operator is the code of one operator: see NewSource, NewTransform,
-// NewKeyedTransform and NewSink.
+// NewKeyedTransform, NewTransform2, NewKeyedTransform2, NewKeyedWithBroadcast and NewSink.
 type Operator interface {
 	// node makes the operator's part of one subtask.
 	node() node

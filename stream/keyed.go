@@ -24,17 +24,28 @@ func KeyBy[K, T any](s Stream[T], key func(T) K) Keyed[K, T] { return Keyed[K, T
 // addKeyed declares an operator with keyed state and its hash edges.
 func addKeyed[K, In any](k Keyed[K, In], name string, set *settings, open func(*engine.OpContext, *keyTracker[K, In]) (engine.Transform[In], error)) dataflow.Operator {
 	p := k.s.p
-	keys, err := codec.Key[K]()
-	if err != nil {
-		p.problem(name, fmt.Errorf("key: %w", err))
-		keys = noCodec[K]{}
-	}
+	keys := keyCodec[K](p, name)
 	code := engine.NewKeyedTransform(keys.Schema(), func(ctx *engine.OpContext) (engine.Transform[In], error) {
 		return open(ctx, newKeyTracker(ctx, k.key, keys))
 	})
 	o := p.add(dataflow.Operator{Name: name, Kind: dataflow.Transform, Stateful: true}, set, code)
-	connect(k.s, o, dataflow.Hash, func() engine.Edge { return engine.NewHashEdge(k.newAppendKey(keys)) })
+	k.connect(o, 0, keys)
 	return o
+}
+
+// keyCodec is how an operator's keys are encoded.
+func keyCodec[K any](p *Pipeline, name string) codec.Codec[K] {
+	keys, err := codec.Key[K]()
+	if err != nil {
+		p.problem(name, fmt.Errorf("key: %w", err))
+		return noCodec[K]{}
+	}
+	return keys
+}
+
+// connect declares the hash edges to an operator's input.
+func (k Keyed[K, T]) connect(to dataflow.Operator, input int, keys codec.Codec[K]) {
+	connectInput(k.s, to, input, dataflow.Hash, func() engine.Edge { return engine.NewHashEdge(keys.Schema(), k.newAppendKey(keys)) })
 }
 
 // noCodec stands in for the codec of a key that has none, in a pipeline that will

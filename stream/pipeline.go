@@ -87,8 +87,13 @@ func (p *Pipeline) add(o dataflow.Operator, s *settings, code engine.Operator) d
 
 // connect declares the edges from everything that s is made of.
 func connect[T any](s Stream[T], to dataflow.Operator, part dataflow.Partitioning, code func() engine.Edge) {
+	connectInput(s, to, 0, part, code)
+}
+
+// connectInput is connect for one of several inputs.
+func connectInput[T any](s Stream[T], to dataflow.Operator, input int, part dataflow.Partitioning, code func() engine.Edge) {
 	for _, from := range s.origins {
-		e := dataflow.Edge{From: from.uid, Output: from.output, To: to.UID, Partitioning: part, Type: reflect.TypeFor[T]().String()}
+		e := dataflow.Edge{From: from.uid, Output: from.output, To: to.UID, Input: input, Partitioning: part, Type: reflect.TypeFor[T]().String()}
 		if part == "" {
 			e.Partitioning = s.partitioning(from, to)
 		}

@@ -120,7 +120,7 @@ type process[K, In, Out any] struct {
 	ctx   Context[K, Out]
 }
 
-func openProcess[K, In, Out any](ctx *engine.OpContext, kt *keyTracker[K, In], proc Processor[K, In, Out]) (engine.Transform[In], error) {
+func openProcess[K, In, Out any](ctx *engine.OpContext, kt *keyTracker[K, In], proc Processor[K, In, Out]) (*process[K, In, Out], error) {
 	timers, err := state.NewTimers(ctx.Store, "timers")
 	if err != nil {
 		return nil, err

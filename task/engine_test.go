@@ -95,7 +95,7 @@ func TestTwoProcessesRunOneJob(t *testing.T) {
 	program := &engine.Program{Graph: graph,
 		Operators: map[dataflow.UID]engine.Operator{
 			"source": engine.NewSource(numbers{}, engine.SourceOptions[int64]{}), "sink": engine.NewSink(sink)},
-		Edges: []engine.Edge{engine.NewHashEdge(func() func([]byte, int64) []byte {
+		Edges: []engine.Edge{engine.NewHashEdge("int64", func() func([]byte, int64) []byte {
 			return func(dst []byte, v int64) []byte { return binary.LittleEndian.AppendUint64(dst, uint64(v)) }
 		})}}
 	agents := []*agent{launch(t, "w1", program, engineDriver{}, bucket), launch(t, "w2", program, engineDriver{}, bucket)}
