@@ -39,3 +39,17 @@ func (p *Pipeline) checkSame(name string, other *Pipeline) {
 		p.problem(name, errOtherPipeline)
 	}
 }
+
+// prefetchWith tells a store in which a miss is dear of what a batch will use: want
+// adds it for each record. The store's current key is undefined afterwards.
+func (t *keyTracker[K, In]) prefetchWith(b *engine.Batch[In], want func(w *wanted, group int, key []byte, time int64)) error {
+	if t.misses == nil || !t.misses.Ahead() {
+		return nil
+	}
+	t.wanted.reset()
+	for i, v := range b.Values {
+		key := t.want(v)
+		want(&t.wanted, t.group(b, i, key), key, b.Times[i])
+	}
+	return t.misses.Prefetch(t.wanted.entries)
+}

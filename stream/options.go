@@ -15,10 +15,12 @@ type settings struct {
 	uid         string
 	parallelism int
 
-	source   sourceSettings
-	window   windowSettings
-	onSource []string
-	onWindow []string
+	source     sourceSettings
+	window     windowSettings
+	firstMatch bool
+	onSource   []string
+	onWindow   []string
+	onJoin     []string
 }
 
 type windowSettings struct {

@@ -1,0 +1,102 @@
+package stream_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cairnstream/cairn/engine/enginetest"
+	"github.com/cairnstream/cairn/stream"
+)
+
+// windowsOf are the starts of all windows that hold t.
+func windowsOf(t, size, slide int64) (starts []int64) {
+	for s := t - size + 1; s <= t; s++ {
+		if (s%slide+slide)%slide == 0 {
+			starts = append(starts, s)
+		}
+	}
+	return starts
+}
+
+// TestWindowJoinExactlyOnce: two records meet in each window that has both.
+func TestWindowJoinExactlyOnce(t *testing.T) {
+	forSeeds(t, 600, 10, func(t *testing.T, m twoModel) {
+		shape := [][2]int64{{50, 50}, {70, 70}}[m.seed%2]
+		var want []string
+		m.pairsOf(func(a, b rec) {
+			for _, start := range windowsOf(a.Time, shape[0], shape[1]) {
+				if start <= b.Time && b.Time < start+shape[0] {
+					want = append(want, pairLine(a, b))
+				}
+			}
+		})
+		m.check(t, want, func(a, b stream.Keyed[int, rec]) stream.Stream[string] {
+			return stream.WindowJoin(a, b, "pair", windowsShaped(shape), pairLine, stream.UID("pair"))
+		})
+	})
+}
+
+func windowsShaped(shape [2]int64) stream.Windows {
+	size := time.Duration(shape[0]) * time.Millisecond
+	return stream.Tumbling(size)
+}
+
+// TestWindowJoinFirstMatch: with FirstMatch each record of the first stream comes once
+// for each window in which the second has some, whatever their number.
+func TestWindowJoinFirstMatch(t *testing.T) {
+	forSeeds(t, 600, 30, func(t *testing.T, m twoModel) {
+		shape := [][2]int64{{50, 50}, {70, 70}}[m.seed%2]
+		has := map[[2]int64]bool{}
+		for _, b := range slices.Concat(m.right...) {
+			for _, start := range windowsOf(b.Time, shape[0], shape[1]) {
+				has[[2]int64{int64(b.Key), start}] = true
+			}
+		}
+		line := func(a rec) string { return fmt.Sprintf("%d: %d/%d at %d", a.Key, a.Split, a.N, a.Time) }
+		var want []string
+		for _, a := range slices.Concat(m.left...) {
+			for _, start := range windowsOf(a.Time, shape[0], shape[1]) {
+				if has[[2]int64{int64(a.Key), start}] {
+					want = append(want, line(a))
+				}
+			}
+		}
+		m.check(t, want, func(a, b stream.Keyed[int, rec]) stream.Stream[string] {
+			return stream.WindowJoin(a, b, "pair", windowsShaped(shape), func(a, _ rec) string { return line(a) },
+				stream.FirstMatch(), stream.UID("pair"))
+		})
+	})
+}
+
+// TestWindowJoinByHand: results come at the end of a window, with its last millisecond as
+// event time, so that a window behind it takes them; a record after the end is late.
+func TestWindowJoinByHand(t *testing.T) {
+	c := enginetest.New(1, 1)
+	c.Options.BatchRows = 1
+	// One source, so that the order is known: upper case is the second side.
+	src := &enginetest.Source[event]{Chunk: 1, Slices: [][]event{{
+		{"a", 10}, {"A", 20}, {"A", 99}, {"b", 50}, {"a", 100}, {"B", 60}, {"A", 205}, {"a", 210},
+	}}}
+	sink := enginetest.NewSink[stream.WindowResult[string, int]]()
+	err := c.Run(t.Context(), program(t, func(p *stream.Pipeline) {
+		s := stream.From(p, "in", src, stream.UID("in"), stream.TimestampsMillis(eventTime), stream.Monotonic())
+		lower := func(e event) string { return strings.ToLower(e.Key) }
+		a := stream.KeyBy(stream.Filter(s, "first", func(e event) bool { return e.Key >= "a" }), lower)
+		b := stream.KeyBy(stream.Filter(s, "second", func(e event) bool { return e.Key < "a" }), lower)
+		pairs := stream.WindowJoin(a, b, "pair", stream.Tumbling(100*time.Millisecond),
+			func(a, b event) event { return event{a.Key + b.Key, b.T} }, stream.UID("pair"))
+		byKey := stream.KeyBy(pairs, func(e event) string { return e.Key })
+		counts := stream.Window(byKey, "count", stream.Tumbling(100*time.Millisecond), count(), stream.UID("count"))
+		stream.To(counts, "out", sink, stream.UID("out"))
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := sink.Committed()
+	if len(got) != 2 || got[0].Key != "aA" || got[0].Start != 0 || got[0].Value != 2 || got[1].Start != 200 || got[1].Value != 1 {
+		t.Errorf("counts of pairs %v, want 2 of aA at 0 and 1 at 200", got)
+	}
+}
