@@ -56,6 +56,26 @@ func TestPlanChainsForwardEdges(t *testing.T) {
 	}
 }
 
+// TestPlanDoesNotChainTwoInputs: an operator with two inputs is the head of its chain,
+// though both come forward.
+func TestPlanDoesNotChainTwoInputs(t *testing.T) {
+	g := flights()
+	g.Operators = append(g.Operators, Operator{UID: "join", Kind: Transform, Inputs: 2, Parallelism: 2}, Operator{UID: "joined", Kind: Sink, Parallelism: 2})
+	g.Edges = append(g.Edges,
+		Edge{From: "read", To: "join", Partitioning: Forward}, Edge{From: "parse", To: "join", Input: 1, Partitioning: Forward},
+		Edge{From: "join", To: "joined", Partitioning: Forward})
+	if err := g.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	p, err := g.Plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := p.Vertices[p.VertexOf("join")]; v.Operators[0] != "join" || len(v.Operators) != 2 {
+		t.Errorf("the join's vertex is %v, want join+joined", v.Operators)
+	}
+}
+
 func TestValidateNamesEveryProblem(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(*Graph)
@@ -66,14 +86,17 @@ func TestValidateNamesEveryProblem(t *testing.T) {
 		"cycle": {func(g *Graph) {
 			g.Edges = append(g.Edges, Edge{From: "count", To: "parse", Partitioning: Rebalance})
 		}, []string{"cycle: parse -> count -> parse"}},
-		"unknown end":         {func(g *Graph) { g.Edges[1].To = "nowhere" }, []string{`no operator "nowhere"`}},
-		"unequal forward":     {func(g *Graph) { g.Operators[1].Parallelism = 3 }, []string{"forward needs equal parallelism, not 2 and 3"}},
-		"too parallel":        {func(g *Graph) { g.KeyGroups = 3 }, []string{`"count": parallelism 4`, `"out": parallelism 4`}},
-		"output of a sink":    {func(g *Graph) { g.Edges = append(g.Edges, Edge{From: "bad", To: "parse", Partitioning: Hash}) }, []string{"a sink has no output"}},
-		"no input":            {func(g *Graph) { g.Edges = g.Edges[:3] }, []string{`"bad" has no input`}},
-		"bad option":          {func(g *Graph) { g.Options.CheckpointInterval = time.Microsecond }, []string{"checkpoint_interval 1µs"}},
-		"transactional map":   {func(g *Graph) { g.Operators[2].Transactional = true }, []string{"only a sink can be transactional"}},
-		"several at one time": {func(g *Graph) { g.KeyGroups = 0; g.Operators[0].UID = "" }, []string{"0 key groups", "has no uid"}},
+		"unknown end":           {func(g *Graph) { g.Edges[1].To = "nowhere" }, []string{`no operator "nowhere"`}},
+		"unequal forward":       {func(g *Graph) { g.Operators[1].Parallelism = 3 }, []string{"forward needs equal parallelism, not 2 and 3"}},
+		"too parallel":          {func(g *Graph) { g.KeyGroups = 3 }, []string{`"count": parallelism 4`, `"out": parallelism 4`}},
+		"output of a sink":      {func(g *Graph) { g.Edges = append(g.Edges, Edge{From: "bad", To: "parse", Partitioning: Hash}) }, []string{"a sink has no output"}},
+		"no input":              {func(g *Graph) { g.Edges = g.Edges[:3] }, []string{`"bad" has no input`}},
+		"bad option":            {func(g *Graph) { g.Options.CheckpointInterval = time.Microsecond }, []string{"checkpoint_interval 1µs"}},
+		"transactional map":     {func(g *Graph) { g.Operators[2].Transactional = true }, []string{"only a sink can be transactional"}},
+		"input without an edge": {func(g *Graph) { g.Operators[2].Inputs = 2 }, []string{`"count" has no input number 1 of 2`}},
+		"edge to no input":      {func(g *Graph) { g.Edges[1].Input = 1 }, []string{`edge "parse" -> "count": there is no input 1: the operator has 1`, `"count" has no input`}},
+		"inputs of a sink":      {func(g *Graph) { g.Operators[4].Inputs = 2 }, []string{`"bad": 2 inputs`}},
+		"several at one time":   {func(g *Graph) { g.KeyGroups = 0; g.Operators[0].UID = "" }, []string{"0 key groups", "has no uid"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := flights()

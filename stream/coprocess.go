@@ -74,7 +74,9 @@ func (p *coProcess[K, A, B, Out]) Watermark(wm int64) error {
 // firstOf is the Processor of a CoProcessor's first stream.
 type firstOf[K, A, B, Out any] struct{ CoProcessor[K, A, B, Out] }
 
-func (f firstOf[K, A, B, Out]) Process(ctx *Context[K, Out], a A) error { return f.ProcessFirst(ctx, a) }
+func (f firstOf[K, A, B, Out]) Process(ctx *Context[K, Out], a A) error {
+	return f.ProcessFirst(ctx, a)
+}
 
 // secondOf is the Processor of a CoProcessor's second stream.
 type secondOf[K, A, B, Out any] struct{ CoProcessor[K, A, B, Out] }

@@ -43,7 +43,7 @@ func randomSlices(r *rand.Rand, records, keys int) (all [][]rec) {
 		now := int64(0)
 		for n := range records / splits {
 			now += int64(r.IntN(4))
-			at := (now + int64(r.IntN(int(jitter.Milliseconds()))/splits))/int64(splits)*int64(splits) + int64(s)
+			at := (now+int64(r.IntN(int(jitter.Milliseconds()))/splits))/int64(splits)*int64(splits) + int64(s)
 			v := rec{Key: r.IntN(keys), Split: s, N: n, Time: at}
 			if k := [2]int64{int64(v.Key), at}; !taken[k] {
 				taken[k] = true
