@@ -3,7 +3,7 @@ package stream_test
 import (
 	"fmt"
 	"slices"
-	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,27 +74,21 @@ func TestWindowJoinFirstMatch(t *testing.T) {
 // TestWindowJoinByHand: results come at the end of a window, with its last millisecond as
 // event time, so that a window behind it takes them; a record after the end is late.
 func TestWindowJoinByHand(t *testing.T) {
-	c := enginetest.New(1, 1)
-	c.Options.BatchRows = 1
-	// One source, so that the order is known: upper case is the second side.
+	var fired atomic.Bool
 	src := &enginetest.Source[event]{Chunk: 1, Slices: [][]event{{
 		{"a", 10}, {"A", 20}, {"A", 99}, {"b", 50}, {"a", 100}, {"B", 60}, {"A", 205}, {"a", 210},
 	}}}
+	src.Hold = func(_, position int) bool { return position == 5 && !fired.Load() }
 	sink := enginetest.NewSink[stream.WindowResult[string, int]]()
-	err := c.Run(t.Context(), program(t, func(p *stream.Pipeline) {
-		s := stream.From(p, "in", src, stream.UID("in"), stream.TimestampsMillis(eventTime), stream.Monotonic())
-		lower := func(e event) string { return strings.ToLower(e.Key) }
-		a := stream.KeyBy(stream.Filter(s, "first", func(e event) bool { return e.Key >= "a" }), lower)
-		b := stream.KeyBy(stream.Filter(s, "second", func(e event) bool { return e.Key < "a" }), lower)
+	sink.OnWrite = func() { fired.Store(true) }
+	runOnce(t, func(p *stream.Pipeline) {
+		a, b := sides(stream.From(p, "in", src, stream.UID("in"), stream.TimestampsMillis(eventTime), stream.Monotonic()))
 		pairs := stream.WindowJoin(a, b, "pair", stream.Tumbling(100*time.Millisecond),
 			func(a, b event) event { return event{a.Key + b.Key, b.T} }, stream.UID("pair"))
 		byKey := stream.KeyBy(pairs, func(e event) string { return e.Key })
 		counts := stream.Window(byKey, "count", stream.Tumbling(100*time.Millisecond), count(), stream.UID("count"))
 		stream.To(counts, "out", sink, stream.UID("out"))
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	})
 	got := sink.Committed()
 	if len(got) != 2 || got[0].Key != "aA" || got[0].Start != 0 || got[0].Value != 2 || got[1].Start != 200 || got[1].Value != 1 {
 		t.Errorf("counts of pairs %v, want 2 of aA at 0 and 1 at 200", got)
