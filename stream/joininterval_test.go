@@ -24,9 +24,12 @@ func TestIntervalJoinExactlyOnce(t *testing.T) {
 				want = append(want, pairLine(a, b))
 			}
 		})
-		m.check(t, want, func(a, b stream.Keyed[int, rec]) stream.Stream[string] {
+		c := m.check(t, want, func(a, b stream.Keyed[int, rec]) stream.Stream[string] {
 			return stream.IntervalJoin(a, b, "pair", time.Duration(lower)*time.Millisecond, time.Duration(upper)*time.Millisecond, pairLine, stream.UID("pair"))
 		})
+		if n := entries(c, "pair"); n != 0 {
+			t.Errorf("%d entries are left after the end of all input", n)
+		}
 	})
 }
 

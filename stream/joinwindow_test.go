@@ -33,9 +33,12 @@ func TestWindowJoinExactlyOnce(t *testing.T) {
 				}
 			}
 		})
-		m.check(t, want, func(a, b stream.Keyed[int, rec]) stream.Stream[string] {
+		c := m.check(t, want, func(a, b stream.Keyed[int, rec]) stream.Stream[string] {
 			return stream.WindowJoin(a, b, "pair", windowsShaped(shape), pairLine, stream.UID("pair"))
 		})
+		if n := entries(c, "pair"); n != 0 {
+			t.Errorf("%d entries are left after the end of all input", n)
+		}
 	})
 }
 
@@ -64,10 +67,13 @@ func TestWindowJoinFirstMatch(t *testing.T) {
 				}
 			}
 		}
-		m.check(t, want, func(a, b stream.Keyed[int, rec]) stream.Stream[string] {
+		c := m.check(t, want, func(a, b stream.Keyed[int, rec]) stream.Stream[string] {
 			return stream.WindowJoin(a, b, "pair", windowsShaped(shape), func(a, _ rec) string { return line(a) },
 				stream.FirstMatch(), stream.UID("pair"))
 		})
+		if n := entries(c, "pair"); n != 0 {
+			t.Errorf("%d entries are left after the end of all input", n)
+		}
 	})
 }
 

@@ -21,6 +21,9 @@ type Keyed[K, T any] struct {
 // Once the job has state, K stays as it is: keys decide where their state lies.
 func KeyBy[K, T any](s Stream[T], key func(T) K) Keyed[K, T] { return Keyed[K, T]{s, key} }
 
+// Stream is the records without their keys.
+func (k Keyed[K, T]) Stream() Stream[T] { return k.s }
+
 // addKeyed declares an operator with keyed state and its hash edges.
 func addKeyed[K, In any](k Keyed[K, In], name string, set *settings, open func(*engine.OpContext, *keyTracker[K, In]) (engine.Transform[In], error)) dataflow.Operator {
 	p := k.s.p

@@ -100,7 +100,7 @@ func withSide(slice []rec, right bool) (all []sided) {
 
 // check runs a job of both inputs with kills, other parallelisms and both backends, and
 // compares what it commits with want, in any order.
-func (m twoModel) check(t *testing.T, want []string, build func(a, b stream.Keyed[int, rec]) stream.Stream[string]) {
+func (m twoModel) check(t *testing.T, want []string, build func(a, b stream.Keyed[int, rec]) stream.Stream[string]) *enginetest.Cluster {
 	t.Helper()
 	r := rand.New(rand.NewPCG(m.seed, 4))
 	c := enginetest.New(m.seed, 1+r.IntN(3))
@@ -134,6 +134,21 @@ func (m twoModel) check(t *testing.T, want []string, build func(a, b stream.Keye
 	slices.Sort(want)
 	compare(t, got, want)
 	t.Logf("one source %v, %d processes, %d kills, %d checkpoints, %d lines", m.oneSource, c.Processes, kills, c.Completed, len(got))
+	return c
+}
+
+// entries is how many an operator's state has in a cluster's last checkpoint.
+func entries(c *enginetest.Cluster, uid dataflow.UID) (n int64) {
+	for _, p := range c.Restore().Processes {
+		for _, s := range p.Subtasks {
+			for _, o := range s.Operators {
+				if o.UID == uid && o.Keyed != nil {
+					n += o.Keyed.Entries
+				}
+			}
+		}
+	}
+	return n
 }
 
 func (m twoModel) program(t *testing.T, parallelism int, sink *enginetest.Sink[string], build func(a, b stream.Keyed[int, rec]) stream.Stream[string]) *engine.Program {
