@@ -1,8 +1,6 @@
 package stream
 
 import (
-	"cmp"
-
 	"github.com/cairnstream/cairn/state"
 )
 
@@ -15,7 +13,7 @@ import (
 // Records are read in the order in which they came. One goroutine uses it.
 type buffer[T any] struct {
 	extents *state.Map[int64, extent] // by bucket
-	records *state.Map[place, T]
+	records *state.Map[numbered, T]
 
 	number uint64                       // what next found
 	next   func(e *extent, exists bool) // one function for all calls: making one for each would allocate
@@ -27,8 +25,8 @@ type extent struct{ First, End uint64 }
 // empty tells whether the extent holds no record.
 func (e extent) empty() bool { return e.First == e.End }
 
-// place is where a record is.
-type place struct {
+// numbered is where a record is.
+type numbered struct {
 	Bucket int64
 	Number uint64
 }
@@ -39,7 +37,7 @@ func newBuffer[T any](s state.Store, name string, opts ...state.Option) (*buffer
 	if err != nil {
 		return nil, err
 	}
-	records, err := state.NewMap[place, T](s, name, opts...)
+	records, err := state.NewMap[numbered, T](s, name, opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +52,7 @@ func (b *buffer[T]) add(bucket int64, v T) (first bool, err error) {
 	if err := b.extents.Update(bucket, b.next); err != nil {
 		return false, err
 	}
-	return b.number == 0, b.records.Put(place{bucket, b.number}, v)
+	return b.number == 0, b.records.Put(numbered{bucket, b.number}, v)
 }
 
 // extent returns which numbers of a bucket may be read.
@@ -65,7 +63,7 @@ func (b *buffer[T]) extent(bucket int64) (extent, error) {
 
 // at returns a record; ok is false if it has expired.
 func (b *buffer[T]) at(bucket int64, number uint64) (v T, ok bool, err error) {
-	return b.records.Get(place{bucket, number})
+	return b.records.Get(numbered{bucket, number})
 }
 
 // appendAll appends a bucket's records to dst.
@@ -110,7 +108,7 @@ func (b *buffer[T]) drop(bucket int64) error {
 		return err
 	}
 	for i := e.First; i < e.End; i++ {
-		b.records.Delete(place{bucket, i})
+		b.records.Delete(numbered{bucket, i})
 	}
 	b.extents.Delete(bucket)
 	return nil
@@ -122,17 +120,4 @@ func (b *buffer[T]) want(w *wanted, group int, key []byte, bucket int64) {
 	var handle state.Handle
 	handle, w.bytes = b.extents.Entry(w.bytes, bucket)
 	w.add(state.Wanted{Handle: handle, Group: group, Key: key, Sub: w.since(from)})
-}
-
-// buffers are those of the two inputs of a join.
-type buffers[A, B any] struct {
-	first  *buffer[A]
-	second *buffer[B]
-}
-
-// newBuffers registers them with the store.
-func newBuffers[A, B any](s state.Store, opts ...state.Option) (buffers[A, B], error) {
-	first, errFirst := newBuffer[A](s, "first", opts...)
-	second, errSecond := newBuffer[B](s, "second", opts...)
-	return buffers[A, B]{first, second}, cmp.Or(errFirst, errSecond)
 }

@@ -10,32 +10,34 @@ import (
 	"github.com/cairnstream/cairn/stream"
 )
 
-// sums are what summer2 has of a window, of each side.
-type sums struct{ Left, Right int }
+// bothSums are what summer2 has of a window, of each side.
+type bothSums struct{ Left, Right int }
 
 // summer2 adds up both sides per key and 100 ms, and tells of it when the time is over.
-type summer2 struct{ byWindow *stream.MapOf[int64, sums] }
+type summer2 struct {
+	byWindow *stream.MapOf[int64, bothSums]
+}
 
 func (s *summer2) Open(set *stream.Setup) error {
-	s.byWindow = stream.MapState[int64, sums](set, "by window")
+	s.byWindow = stream.MapState[int64, bothSums](set, "by window")
 	return nil
 }
 
-func (s *summer2) add(ctx *stream.Context[int, string], more sums) error {
+func (s *summer2) add(ctx *stream.Context[int, string], more bothSums) error {
 	start := ctx.Time() / 100 * 100
 	ctx.SetTimer(start+99, "end")
-	return s.byWindow.Update(start, func(all *sums, _ bool) {
+	return s.byWindow.Update(start, func(all *bothSums, _ bool) {
 		all.Left += more.Left
 		all.Right += more.Right
 	})
 }
 
 func (s *summer2) ProcessFirst(ctx *stream.Context[int, string], r rec) error {
-	return s.add(ctx, sums{Left: r.N})
+	return s.add(ctx, bothSums{Left: r.N})
 }
 
 func (s *summer2) ProcessSecond(ctx *stream.Context[int, string], r rec) error {
-	return s.add(ctx, sums{Right: r.N})
+	return s.add(ctx, bothSums{Right: r.N})
 }
 
 func (s *summer2) OnTimer(ctx *stream.Context[int, string], t stream.Timer) error {
@@ -50,14 +52,14 @@ func (s *summer2) OnTimer(ctx *stream.Context[int, string], t stream.Timer) erro
 // of the one that is behind.
 func TestCoProcessExactlyOnce(t *testing.T) {
 	forSeeds(t, 1500, 20, func(t *testing.T, m twoModel) {
-		all := map[[2]int64]sums{}
+		all := map[[2]int64]bothSums{}
 		for _, r := range slices.Concat(m.left...) {
 			k := [2]int64{int64(r.Key), r.Time / 100 * 100}
-			all[k] = sums{all[k].Left + r.N, all[k].Right}
+			all[k] = bothSums{all[k].Left + r.N, all[k].Right}
 		}
 		for _, r := range slices.Concat(m.right...) {
 			k := [2]int64{int64(r.Key), r.Time / 100 * 100}
-			all[k] = sums{all[k].Left, all[k].Right + r.N}
+			all[k] = bothSums{all[k].Left, all[k].Right + r.N}
 		}
 		var want []string
 		for k, s := range all {

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -35,11 +36,12 @@ const allTime = 0
 
 // join is a Join in one subtask: each record looks through the other side, and stays.
 type join[K, A, B, Out any] struct {
-	keys  trackers[K, A, B]
-	kept  buffers[A, B]
-	lives *state.Lifetimes
-	pair  func(A, B) Out
-	out   *engine.Output[Out]
+	keys   trackers[K, A, B]
+	first  *buffer[A]
+	second *buffer[B]
+	lives  *state.Lifetimes
+	pair   func(A, B) Out
+	out    *engine.Output[Out]
 
 	as []A // scratch: the other side of the record at hand
 	bs []B
@@ -47,11 +49,15 @@ type join[K, A, B, Out any] struct {
 
 func openJoin[K, A, B, Out any](ctx *engine.OpContext, keys trackers[K, A, B], ttl time.Duration, pair func(A, B) Out) (engine.Transform2[A, B], error) {
 	lives := state.NewLifetimes(ctx.Store, ctx.Now)
-	kept, err := newBuffers[A, B](ctx.Store, state.WithTTL(lives, state.TTL{After: ttl}))
-	if err != nil {
+	expire := state.WithTTL(lives, state.TTL{After: ttl})
+	first, errFirst := newBuffer[A](ctx.Store, "first", expire)
+	second, errSecond := newBuffer[B](ctx.Store, "second", expire)
+	if err := cmp.Or(errFirst, errSecond); err != nil {
 		return nil, err
 	}
-	return &join[K, A, B, Out]{keys: keys, kept: kept, lives: lives, pair: pair, out: engine.OutputOf[Out](ctx, 0)}, nil
+	return &join[K, A, B, Out]{
+		keys: keys, first: first, second: second, lives: lives, pair: pair, out: engine.OutputOf[Out](ctx, 0),
+	}, nil
 }
 
 func (j *join[K, A, B, Out]) ProcessFirst(b *engine.Batch[A]) error {
@@ -68,14 +74,14 @@ func (j *join[K, A, B, Out]) ProcessFirst(b *engine.Batch[A]) error {
 }
 
 func (j *join[K, A, B, Out]) addFirst(a A, time int64) (err error) {
-	if j.bs, err = j.kept.second.appendAll(j.bs[:0], allTime); err != nil {
+	if j.bs, err = j.second.appendAll(j.bs[:0], allTime); err != nil {
 		return err
 	}
 	for _, b := range j.bs {
 		j.out.Emit(j.pair(a, b), time)
 	}
 	clear(j.bs)
-	_, err = j.kept.first.add(allTime, a)
+	_, err = j.first.add(allTime, a)
 	return err
 }
 
@@ -93,21 +99,21 @@ func (j *join[K, A, B, Out]) ProcessSecond(b *engine.Batch[B]) error {
 }
 
 func (j *join[K, A, B, Out]) addSecond(b B, time int64) (err error) {
-	if j.as, err = j.kept.first.appendAll(j.as[:0], allTime); err != nil {
+	if j.as, err = j.first.appendAll(j.as[:0], allTime); err != nil {
 		return err
 	}
 	for _, a := range j.as {
 		j.out.Emit(j.pair(a, b), time)
 	}
 	clear(j.as)
-	_, err = j.kept.second.add(allTime, b)
+	_, err = j.second.add(allTime, b)
 	return err
 }
 
 // want tells of the extents that a record of either side looks at.
 func (j *join[K, A, B, Out]) want(w *wanted, group int, key []byte, _ int64) {
-	j.kept.first.want(w, group, key, allTime)
-	j.kept.second.want(w, group, key, allTime)
+	j.first.want(w, group, key, allTime)
+	j.second.want(w, group, key, allTime)
 }
 
 // Watermark implements engine.Transform2. Time of events is none of its business.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/cairnstream/cairn/engine"
-	"github.com/cairnstream/cairn/state"
 )
 
 // IntervalJoin joins two streams on their keys where the event times are near each
@@ -95,23 +94,18 @@ type intervalJoin[K, A, B, Out any] struct {
 }
 
 func openIntervalJoin[K, A, B, Out any](ctx *engine.OpContext, keys trackers[K, A, B], near interval, pair func(A, B) Out) (engine.Transform2[A, B], error) {
-	kept, err := newBuffers[dated[A], dated[B]](ctx.Store)
+	kept, err := newShelves[dated[A], dated[B]](ctx)
 	if err != nil {
-		return nil, err
-	}
-	firstTimers, errFirst := state.NewTimersWithoutTags(ctx.Store, "first.timers")
-	secondTimers, errSecond := state.NewTimersWithoutTags(ctx.Store, "second.timers")
-	if err := cmp.Or(errFirst, errSecond); err != nil {
 		return nil, err
 	}
 	out := engine.OutputOf[Out](ctx, 0)
 	return &intervalJoin[K, A, B, Out]{
 		first: &intervalSide[K, A, B, Out]{
-			near: near, keys: keys.first, mine: kept.first, other: kept.second, timers: firstTimers,
+			near: near, keys: keys.first, mine: kept.first, other: kept.second,
 			pair: pair, out: out, ctx: ctx, wm: ctx.RestoredWatermark,
 		},
 		second: &intervalSide[K, B, A, Out]{
-			near: near.flip(), keys: keys.second, mine: kept.second, other: kept.first, timers: secondTimers,
+			near: near.flip(), keys: keys.second, mine: kept.second, other: kept.first,
 			pair: func(b B, a A) Out { return pair(a, b) }, out: out, ctx: ctx, wm: ctx.RestoredWatermark,
 		},
 	}, nil
@@ -131,19 +125,15 @@ func (j *intervalJoin[K, A, B, Out]) Watermark(wm int64) error {
 
 // intervalSide is one side of an interval join: In are its records and Other those of the
 // other side.
-//
-// Invariant: a key's bucket with records has a timer for when the last time in it needs
-// no partner any more.
 type intervalSide[K, In, Other, Out any] struct {
-	near   interval
-	keys   *keyTracker[K, In]
-	mine   *buffer[dated[In]]
-	other  *buffer[dated[Other]]
-	timers *state.Timers
-	pair   func(In, Other) Out
-	out    *engine.Output[Out]
-	ctx    *engine.OpContext
-	wm     int64
+	near  interval
+	keys  *keyTracker[K, In]
+	mine  *shelf[dated[In]]
+	other *shelf[dated[Other]]
+	pair  func(In, Other) Out
+	out   *engine.Output[Out]
+	ctx   *engine.OpContext
+	wm    int64
 
 	met []dated[Other] // scratch: a bucket of the other side
 }
@@ -195,12 +185,7 @@ func (s *intervalSide[K, In, Other, Out]) keep(t int64, v In) error {
 	if s.near.needed(t) <= s.wm {
 		return nil
 	}
-	bucket := s.near.bucket(t)
-	isNew, err := s.mine.add(bucket, dated[In]{t, v})
-	if isNew {
-		s.timers.Register(s.near.needed(bucket+s.near.width-1), nil)
-	}
-	return err
+	return s.mine.add(s.near.bucket(t), dated[In]{t, v})
 }
 
 // clean removes the buckets that nobody needs any more.
@@ -209,14 +194,7 @@ func (s *intervalSide[K, In, Other, Out]) clean(wm int64) error {
 		return nil // a restored operator is ahead of its sources
 	}
 	s.wm = wm
-	return s.keys.popDue(s.timers, wm, s.wantOld, func(_ int, _, _ []byte, at int64) error {
-		return s.mine.drop(s.bucketOf(at))
-	})
-}
-
-// bucketOf is the bucket that a timer is for.
-func (s *intervalSide[K, In, Other, Out]) bucketOf(at int64) int64 {
-	return at - s.near.upper - s.near.width + 1
+	return s.mine.dropWhile(func(bucket int64) bool { return s.near.needed(bucket+s.near.width-1) <= wm })
 }
 
 // want tells of the extents that a record uses.
@@ -226,9 +204,4 @@ func (s *intervalSide[K, In, Other, Out]) want(w *wanted, group int, key []byte,
 	for k := range n {
 		s.other.want(w, group, key, first+k*s.near.width)
 	}
-}
-
-// wantOld tells of the extents of a bucket that is removed.
-func (s *intervalSide[K, In, Other, Out]) wantOld(group int, key []byte, at int64) {
-	s.mine.want(&s.keys.wanted, group, key, s.bucketOf(at))
 }

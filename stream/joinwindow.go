@@ -1,10 +1,9 @@
 package stream
 
 import (
-	"cmp"
+	"fmt"
 
 	"github.com/cairnstream/cairn/engine"
-	"github.com/cairnstream/cairn/state"
 )
 
 // WindowJoin joins two streams on their keys and a window of event time: when the
@@ -24,12 +23,19 @@ import (
 func WindowJoin[K, A, B, Out any](a Keyed[K, A], b Keyed[K, B], name string, w Windows, pair func(a A, b B) Out, opts ...Option) Stream[Out] {
 	p := a.s.p
 	set := p.apply(name, "a window join", opts)
-	cut := newPanes(w)
-	p.problem(name, cut.check())
+	p.problem(name, checkJoined(w))
 	o := addKeyed2(a, b, name, set, func(ctx *engine.OpContext, keys trackers[K, A, B]) (engine.Transform2[A, B], error) {
-		return openWindowJoin(ctx, keys, cut, set.firstMatch, pair)
+		return openWindowJoin(ctx, keys, w, set.firstMatch, pair)
 	})
 	return newStream[Out](p, o, 0)
+}
+
+// checkJoined says why windows can not be joined.
+func checkJoined(w Windows) error {
+	if w.kind == session || w.kind == global {
+		return fmt.Errorf("%v windows can not be joined: use Tumbling or Sliding, or IntervalJoin", w.kind)
+	}
+	return w.check()
 }
 
 // FirstMatch makes a WindowJoin join each record of its first stream with one at most
@@ -40,35 +46,30 @@ func FirstMatch() Option {
 	return func(s *settings) { s.firstMatch, s.onJoin = true, append(s.onJoin, "FirstMatch") }
 }
 
-// windowJoin is a WindowJoin in one subtask. Records lie in a bucket for each
-// pane; a timer at the last millisecond of each window that has some joins them.
-//
-// Invariant: a key with records in a pane has timers for all windows of the pane that
-// have not fired, so that the last of them finds and removes the records.
+// windowJoin is a WindowJoin in one subtask. A record lies in the bucket of its slice.
 type windowJoin[K, A, B, Out any] struct {
-	cut        panes
+	cut        cut
 	firstMatch bool
 	pair       func(A, B) Out
 	keys       trackers[K, A, B]
-	kept       buffers[A, B]
-	timers     *state.Timers
+	kept       shelves[A, B]
 	out        *engine.Output[Out]
 	ctx        *engine.OpContext
 	wm         int64
+	behind     []int64 // by key group: its watermark, until the first after a restore; then nil
 
-	as []A // scratch: a pane of the window that fires
+	as []A // scratch: a slice of the window that fires
 	bs []B // scratch: all of it
 }
 
-func openWindowJoin[K, A, B, Out any](ctx *engine.OpContext, keys trackers[K, A, B], cut panes, firstMatch bool, pair func(A, B) Out) (engine.Transform2[A, B], error) {
-	kept, errKept := newBuffers[A, B](ctx.Store)
-	timers, errTimers := state.NewTimersWithoutTags(ctx.Store, "timers")
-	if err := cmp.Or(errKept, errTimers); err != nil {
+func openWindowJoin[K, A, B, Out any](ctx *engine.OpContext, keys trackers[K, A, B], w Windows, firstMatch bool, pair func(A, B) Out) (engine.Transform2[A, B], error) {
+	kept, err := newShelves[A, B](ctx)
+	if err != nil {
 		return nil, err
 	}
 	return &windowJoin[K, A, B, Out]{
-		cut: cut, firstMatch: firstMatch, pair: pair, keys: keys, kept: kept, timers: timers,
-		out: engine.OutputOf[Out](ctx, 0), ctx: ctx, wm: ctx.RestoredWatermark,
+		cut: newCut(w), firstMatch: firstMatch, pair: pair, keys: keys, kept: kept,
+		out: engine.OutputOf[Out](ctx, 0), ctx: ctx, wm: ctx.RestoredWatermark, behind: restoredWatermarks(ctx),
 	}, nil
 }
 
@@ -77,7 +78,7 @@ func (j *windowJoin[K, A, B, Out]) ProcessFirst(b *engine.Batch[A]) error {
 		return err
 	}
 	for i, v := range b.Values {
-		ok, err := j.takes(b.Times[i])
+		slice, ok, err := j.sliceOf(b.Times[i])
 		if err != nil {
 			return err
 		}
@@ -85,13 +86,8 @@ func (j *windowJoin[K, A, B, Out]) ProcessFirst(b *engine.Batch[A]) error {
 			continue
 		}
 		j.keys.first.set(b, i)
-		pane := j.cut.pane(b.Times[i])
-		isNew, err := j.kept.first.add(pane, v)
-		if err != nil {
+		if err := j.kept.first.add(slice, v); err != nil {
 			return err
-		}
-		if isNew {
-			j.schedule(pane)
 		}
 	}
 	return nil
@@ -102,7 +98,7 @@ func (j *windowJoin[K, A, B, Out]) ProcessSecond(b *engine.Batch[B]) error {
 		return err
 	}
 	for i, v := range b.Values {
-		ok, err := j.takes(b.Times[i])
+		slice, ok, err := j.sliceOf(b.Times[i])
 		if err != nil {
 			return err
 		}
@@ -110,114 +106,48 @@ func (j *windowJoin[K, A, B, Out]) ProcessSecond(b *engine.Batch[B]) error {
 			continue
 		}
 		j.keys.second.set(b, i)
-		if err := j.addSecond(j.cut.pane(b.Times[i]), v); err != nil {
+		if err := j.addSecond(slice, v); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// addSecond keeps a record of the current key, unless another one of the pane is match
+// addSecond keeps a record of the current key, unless another one of its slice is match
 // enough.
-func (j *windowJoin[K, A, B, Out]) addSecond(pane int64, v B) error {
+func (j *windowJoin[K, A, B, Out]) addSecond(slice int64, v B) error {
 	if j.firstMatch {
-		if e, err := j.kept.second.extent(pane); err != nil || !e.empty() {
+		if e, err := j.kept.second.extent(slice); err != nil || !e.empty() {
 			return err
 		}
 	}
-	isNew, err := j.kept.second.add(pane, v)
-	if isNew {
-		j.schedule(pane)
-	}
-	return err
+	return j.kept.second.add(slice, v)
 }
 
-// takes tells whether a record is in time for a window.
-func (j *windowJoin[K, A, B, Out]) takes(time int64) (bool, error) {
+// sliceOf is the slice of a record; ok is false if it is in no window, or late for all.
+func (j *windowJoin[K, A, B, Out]) sliceOf(time int64) (slice int64, ok bool, err error) {
 	if time == NoTime {
-		return false, ErrNoEventTime
+		return 0, false, ErrNoEventTime
 	}
-	if j.cut.lastWindow(time)+j.cut.size-1 > j.wm {
-		return true, nil
+	slice, _ = j.cut.slice(time)
+	if !j.cut.covered(slice) {
+		return 0, false, nil
 	}
-	j.ctx.CountLate(1)
-	return false, nil
+	if j.cut.lastEnd(slice)-1 <= j.wm {
+		j.ctx.CountLate(1)
+		return 0, false, nil
+	}
+	return slice, true, nil
 }
 
-// schedule sets timers for the windows of a pane of the current key. The panes of a
-// key are few beside its records.
-func (j *windowJoin[K, A, B, Out]) schedule(pane int64) {
-	for start := j.cut.lastWindow(pane); start+j.cut.size > pane; start -= j.cut.slide {
-		if last := start + j.cut.size - 1; last > j.wm {
-			j.timers.Register(last, nil)
-		}
-	}
-}
-
-// wantFirst tells of the extents that a record of a uses.
+// wantFirst tells of the extent that a record of a uses.
 func (j *windowJoin[K, A, B, Out]) wantFirst(w *wanted, group int, key []byte, time int64) {
-	j.kept.first.want(w, group, key, j.cut.pane(time))
+	slice, _ := j.cut.slice(time)
+	j.kept.first.want(w, group, key, slice)
 }
 
-// wantSecond tells of the extents that a record of b uses.
+// wantSecond tells of the extent that a record of b uses.
 func (j *windowJoin[K, A, B, Out]) wantSecond(w *wanted, group int, key []byte, time int64) {
-	j.kept.second.want(w, group, key, j.cut.pane(time))
-}
-
-// wantWindow tells of the extents that a window uses when it fires.
-func (j *windowJoin[K, A, B, Out]) wantWindow(group int, key []byte, last int64) {
-	for pane := last + 1 - j.cut.size; pane < last; pane += j.cut.width {
-		j.kept.first.want(&j.keys.first.wanted, group, key, pane)
-		j.kept.second.want(&j.keys.first.wanted, group, key, pane)
-	}
-}
-
-// Watermark fires the windows that have ended.
-func (j *windowJoin[K, A, B, Out]) Watermark(wm int64) error {
-	if wm <= j.wm {
-		return nil // a restored operator is ahead of its sources
-	}
-	j.wm = wm
-	return j.keys.first.popDue(j.timers, wm, j.wantWindow, func(_ int, _, _ []byte, last int64) error {
-		return j.fire(last+1-j.cut.size, last)
-	})
-}
-
-// fire joins a window of the current key, and removes what no later one has.
-func (j *windowJoin[K, A, B, Out]) fire(start, last int64) (err error) {
-	if j.bs, err = j.gather(start); err == nil && len(j.bs) > 0 {
-		err = j.emit(start, last)
-	}
-	clear(j.bs)
-	for pane := start; pane < start+j.cut.slide && err == nil; pane += j.cut.width {
-		err = cmp.Or(j.kept.first.drop(pane), j.kept.second.drop(pane))
-	}
-	return err
-}
-
-// gather reads the second side of a window; with firstMatch one record is enough.
-func (j *windowJoin[K, A, B, Out]) gather(start int64) (all []B, err error) {
-	all = j.bs[:0]
-	for pane := start; pane < start+j.cut.size && err == nil; pane += j.cut.width {
-		if all, err = j.kept.second.appendAll(all, pane); j.firstMatch && len(all) > 0 {
-			break
-		}
-	}
-	return all, err
-}
-
-// emit pairs the first side of a window with the second.
-func (j *windowJoin[K, A, B, Out]) emit(start, last int64) (err error) {
-	for pane := start; pane < start+j.cut.size; pane += j.cut.width {
-		if j.as, err = j.kept.first.appendAll(j.as[:0], pane); err != nil {
-			return err
-		}
-		for _, a := range j.as {
-			for _, b := range j.bs {
-				j.out.Emit(j.pair(a, b), last)
-			}
-		}
-		clear(j.as)
-	}
-	return nil
+	slice, _ := j.cut.slice(time)
+	j.kept.second.want(w, group, key, slice)
 }

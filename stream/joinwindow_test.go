@@ -3,6 +3,7 @@ package stream_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func windowsOf(t, size, slide int64) (starts []int64) {
 // TestWindowJoinExactlyOnce: two records meet in each window that has both.
 func TestWindowJoinExactlyOnce(t *testing.T) {
 	forSeeds(t, 600, 10, func(t *testing.T, m twoModel) {
-		shape := [][2]int64{{50, 50}, {70, 70}}[m.seed%2]
+		shape := joinShapes[m.seed%uint64(len(joinShapes))]
 		var want []string
 		m.pairsOf(func(a, b rec) {
 			for _, start := range windowsOf(a.Time, shape[0], shape[1]) {
@@ -42,16 +43,42 @@ func TestWindowJoinExactlyOnce(t *testing.T) {
 	})
 }
 
+// joinShapes are sizes and slides of windows: that follow each other, that overlap, that
+// overlap in parts of unequal size, and that leave gaps.
+var joinShapes = [][2]int64{{50, 50}, {60, 20}, {50, 20}, {30, 50}}
+
 func windowsShaped(shape [2]int64) stream.Windows {
-	size := time.Duration(shape[0]) * time.Millisecond
-	return stream.Tumbling(size)
+	size, slide := time.Duration(shape[0])*time.Millisecond, time.Duration(shape[1])*time.Millisecond
+	if size == slide {
+		return stream.Tumbling(size)
+	}
+	return stream.Sliding(size, slide)
+}
+
+// TestBadJoinWindows: windows that have no common end for both sides are refused.
+func TestBadJoinWindows(t *testing.T) {
+	for _, c := range []struct {
+		windows stream.Windows
+		want    string
+	}{
+		{stream.Session(time.Second), "Session windows can not be joined: use Tumbling or Sliding"},
+		{stream.Global(), "Global windows can not be joined"},
+		{stream.Tumbling(0), "windows are at least 1ms long"},
+	} {
+		p := stream.NewPipeline("test")
+		a, b := sides(stream.From(p, "in", &enginetest.Source[event]{}, stream.UID("in")))
+		stream.To(stream.WindowJoin(a, b, "pair", c.windows, func(a, b event) event { return a }, stream.UID("pair")), "out", nothingOf[event]{})
+		if _, err := p.Program(); err == nil || !strings.Contains(err.Error(), `operator "pair": `+c.want) {
+			t.Errorf("got %v, want %q", err, c.want)
+		}
+	}
 }
 
 // TestWindowJoinFirstMatch: with FirstMatch each record of the first stream comes once
 // for each window in which the second has some, whatever their number.
 func TestWindowJoinFirstMatch(t *testing.T) {
 	forSeeds(t, 600, 30, func(t *testing.T, m twoModel) {
-		shape := [][2]int64{{50, 50}, {70, 70}}[m.seed%2]
+		shape := joinShapes[m.seed%uint64(len(joinShapes))]
 		has := map[[2]int64]bool{}
 		for _, b := range slices.Concat(m.right...) {
 			for _, start := range windowsOf(b.Time, shape[0], shape[1]) {
