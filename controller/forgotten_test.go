@@ -2,6 +2,7 @@ package controller
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
@@ -155,6 +156,23 @@ func TestAgentThatPausesRestartsNothing(t *testing.T) {
 		c.awaitCompleted(id, before+2)
 		if got := c.record(id); got.Execution.Attempt != 1 || got.FailedCount != 0 {
 			t.Errorf("attempt %d, %d checkpoints failed", got.Execution.Attempt, got.FailedCount)
+		}
+	})
+}
+
+// TestANewClusterWaitsForItsMembers: a submit right after the first election
+// needs what the others have not yet said to apply. That is no reason to tell
+// anybody to upgrade; it is one a little later.
+func TestANewClusterWaitsForItsMembers(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *cluster) {
+		_, l := c.leader()
+		cmd := &ledger.SubmitJob{Job: "count-1", Options: dataflow.Options{State: dataflow.StateOptions{Backend: dataflow.BackendLSM}}}
+		if _, err := l.commit(t.Context(), cmd); !errors.Is(err, errNotReady) {
+			t.Errorf("at once: %v, want it to be tried again", err)
+		}
+		c.pass(announceGrace)
+		if _, err := l.commit(t.Context(), cmd); !errors.Is(err, errPrecondition) {
+			t.Errorf("later: %v, want it refused", err)
 		}
 	})
 }

@@ -3,7 +3,9 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +34,7 @@ const (
 type leader struct {
 	world
 	term    dataflow.Term
+	began   time.Time
 	steps   chan func()
 	ready   chan struct{} // closed when sessions and calls may come
 	over    chan struct{} // closed when the term's work ends
@@ -44,7 +47,6 @@ type leader struct {
 
 	// ---- owned by the loop
 	agenda   agenda
-	began    time.Time
 	settled  bool         // the registration grace is over
 	settling *appointment // ends it
 	workers  map[dataflow.WorkerID]*worker
@@ -91,7 +93,9 @@ func (l *leader) run(ctx context.Context) error {
 	}
 	group.Go(func() error { return l.loop(ctx) })
 	group.Go(func() error { return l.collectGarbage(ctx) })
-	group.Go(func() error { return l.sweepEnded(ctx) })
+	if !l.cfg.NoSweep {
+		group.Go(func() error { return l.sweepEnded(ctx) })
+	}
 	err := group.Wait()
 	end()
 	l.streams.shut()
@@ -144,6 +148,24 @@ func (l *leader) propose(cmd ledger.Command, done func(result any, err error)) {
 		}
 		return func() { done(result, err) }
 	})
+}
+
+// announceGrace is how long the controllers of a new cluster may take to say what
+// they apply: each tells the leader once a second.
+const announceGrace = 5 * time.Second
+
+// checkVersion is I8: nothing is proposed that a member can not apply. In a
+// cluster that has just begun it is worth asking again.
+func (l *leader) checkVersion(version int) error {
+	common := l.commonVersion()
+	if common >= version {
+		return nil
+	}
+	if unheard := l.unheard(); len(unheard) > 0 && time.Since(l.began) < announceGrace {
+		return fmt.Errorf("waiting for %s to say what it applies: %w", strings.Join(unheard, " and "), errNotReady)
+	}
+	return fmt.Errorf("a member applies commands of version %d only and this needs version %d; start or upgrade all controllers: %w",
+		common, version, errPrecondition)
 }
 
 // commit proposes cmd until its outcome is known, with the same bytes: a

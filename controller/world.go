@@ -93,15 +93,6 @@ func (w *world) liveIncarnation(id dataflow.WorkerID) (incarnation dataflow.Inca
 	return incarnation
 }
 
-// checkVersion is I8: nothing is proposed that a member can not apply.
-func (w *world) checkVersion(version int) error {
-	if common := w.commonVersion(); common < version {
-		return fmt.Errorf("a member applies commands of version %d only and this needs version %d; start or upgrade all controllers: %w",
-			common, version, errPrecondition)
-	}
-	return nil
-}
-
 // commonVersion is the newest command version that all members apply.
 func (w *world) commonVersion() (common int) {
 	w.ledger.View(func(s *ledger.State) {
@@ -112,6 +103,18 @@ func (w *world) commonVersion() (common int) {
 		common = s.MinVersion(ids)
 	})
 	return common
+}
+
+// unheard are the controllers that have never said, to any leader, what they apply.
+func (w *world) unheard() (ids []string) {
+	w.ledger.View(func(s *ledger.State) {
+		for _, p := range w.cfg.Peers {
+			if s.Members[p.ID] == nil {
+				ids = append(ids, p.ID)
+			}
+		}
+	})
+	return ids
 }
 
 func decodeGraph(data []byte) (*dataflow.Graph, *dataflow.Plan, error) {
