@@ -28,13 +28,17 @@ func (t *tree) checkpointShow(ctx context.Context, c *Client, given []string) er
 			return fmt.Errorf("metadata object of checkpoint %d: %w", id, err)
 		}
 	}
-	if t.output == "json" {
-		return t.printJSON(view(r).with("metadata", meta).with("operators", operatorSums(meta)))
+	needed, err := neededObjects(meta)
+	if err != nil {
+		return err
 	}
-	return showCheckpoint(t.stdout, given[0], r, meta)
+	if t.output == "json" {
+		return t.printJSON(view(r).with("metadata", meta).with("operators", operatorSums(meta)).with("objects", needed))
+	}
+	return showCheckpoint(t.stdout, given[0], r, meta, needed)
 }
 
-func showCheckpoint(w io.Writer, job string, r *wire.GetCheckpointResponse, meta *checkpointstore.Metadata) error {
+func showCheckpoint(w io.Writer, job string, r *wire.GetCheckpointResponse, meta *checkpointstore.Metadata, needed []neededObject) error {
 	checkpointHead(w, job, r)
 	if k := r.Checkpoint; measured(k) {
 		fmt.Fprintln(w)
@@ -50,7 +54,11 @@ func showCheckpoint(w io.Writer, job string, r *wire.GetCheckpointResponse, meta
 		return err
 	}
 	fmt.Fprintln(w)
-	return snapshotTable(w, meta)
+	if err := snapshotTable(w, meta); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	return objectTable(w, needed)
 }
 
 func checkpointHead(w io.Writer, job string, r *wire.GetCheckpointResponse) {

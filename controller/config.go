@@ -39,6 +39,9 @@ type Config struct {
 	// AssumeExclusive says that no other cluster uses the bucket prefix. It is
 	// needed only where the store can not create an object exclusively.
 	AssumeExclusive bool
+	// NoSweep leaves in the bucket what ended attempts wrote and no checkpoint
+	// names, for somebody who wants to look at it. The bucket grows with each failure.
+	NoSweep bool
 	// Build is the version that people are shown. Default "devel".
 	Build string
 	// Heartbeat is how often an agent and its leader speak to each other.

@@ -40,6 +40,7 @@ type cluster struct {
 	graph       *dataflow.Graph
 	machines    [3]*ledger.Ledger // the newest of each node
 	watching    [3]*watchers
+	configure   []func(*Config) // of each controller
 }
 
 // order is one order as an agent got it.
@@ -50,9 +51,9 @@ type order struct {
 }
 
 // inBubble runs f with a fresh trio whose leader is ready.
-func inBubble(t *testing.T, f func(t *testing.T, c *cluster)) {
+func inBubble(t *testing.T, f func(t *testing.T, c *cluster), configure ...func(*Config)) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &cluster{t: t, bucket: mem.New(), controllers: make([]*Controller, 3), stop: make([]func(), 3), agents: map[string]*agent{}, graph: twoStep(2)}
+		c := &cluster{t: t, bucket: mem.New(), controllers: make([]*Controller, 3), stop: make([]func(), 3), agents: map[string]*agent{}, graph: twoStep(2), configure: configure}
 		c.raft = virtual.New(t, 3, func(i int) ha.StateMachine {
 			c.watching[i] = &watchers{}
 			c.machines[i] = ledger.New(c.watching[i].observe)
@@ -76,6 +77,9 @@ func (c *cluster) start(i int, machine *ledger.Ledger, watching *watchers) {
 	}
 	if testing.Verbose() {
 		cfg.Log = slog.New(slog.NewTextHandler(c.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})).With("controller", cfg.ID)
+	}
+	for _, f := range c.configure {
+		f(&cfg)
 	}
 	cfg = cfg.WithDefaults()
 	ctl := newController(world{

@@ -50,4 +50,5 @@ func addFlags(f *pflag.FlagSet, cfg *controller.Config, peers *string) {
 	f.DurationVar(&cfg.RaftTimeout, "raft-timeout", 0, "heartbeat and election timeout (default: 200ms)")
 	f.StringVar(&cfg.MetricsListen, "metrics-listen", "", "serve /metrics and /debug/pprof here (default: nowhere)")
 	f.BoolVar(&cfg.AssumeExclusive, "assume-exclusive", false, "no other cluster uses the bucket: needed if the store has no conditional PUT")
+	f.BoolVar(&cfg.NoSweep, "no-sweep", false, "leave in the bucket what failed attempts wrote and no checkpoint names, to look at it; the bucket grows")
 }
