@@ -29,7 +29,8 @@ func (p part) fileBytes() (total int64) {
 }
 
 func TestImageSendsNewFilesOnly(t *testing.T) {
-	s, log, h := filled(t, 60_000)
+	n := some(60_000)
+	s, log, h := filled(t, n)
 	first := log.sent
 	if first < 2 {
 		t.Fatalf("the first image had %d files", first)
@@ -39,20 +40,20 @@ func TestImageSendsNewFilesOnly(t *testing.T) {
 	}
 	fill(t, s, h, 10)
 	cut(t, s, log)
-	if n := log.sent - first; n > 3 { // what was in the memtable, and the list
-		t.Errorf("the second image sent %d files more, after %d of the first", n, first)
+	if more := log.sent - first; more > 3 { // what was in the memtable, and the list
+		t.Errorf("the second image sent %d files more, after %d of the first", more, first)
 	}
 	to := setup(t, nil)
 	restore(t, to, log.parts(), 0, groups-1)
-	check(t, to, register(t, to, "a"), 60_000)
+	check(t, to, register(t, to, "a"), n)
 }
 
 // TestRescaleFetchesLittle: two stores of half the groups fetch few bytes twice.
 func TestRescaleFetchesLittle(t *testing.T) {
-	const n = 80_000
+	n := some(80_000)
 	log := newSpy(0, groups-1)
 	from, err := Open(Config{
-		GroupHi: groups - 1, Log: log, Dir: filepath.Join(t.TempDir(), "store"), MemoryBytes: memoryMin, fileBytes: 128 << 10,
+		GroupHi: groups - 1, Log: log, Dir: filepath.Join(t.TempDir(), "store"), MemoryBytes: memoryMin, fileBytes: int64(some(128 << 10)), // many files
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +69,7 @@ func TestRescaleFetchesLittle(t *testing.T) {
 		lo, hi := i*groups/2, (i+1)*groups/2-1
 		s := openIn(t, filepath.Join(t.TempDir(), "half"), lo, hi, nil)
 		fetched += restore(t, s, parts, lo, hi)
-		if entries, _ := s.Size(); entries != n/2 {
+		if entries, _ := s.Size(); entries != int64(n/2) {
 			t.Errorf("groups %d to %d: %d entries, want %d", lo, hi, entries, n/2)
 		}
 	}
@@ -86,7 +87,7 @@ func TestLocalCopies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const n = 40_000
+	n := some(40_000)
 	fill(t, s, register(t, s, "a"), n)
 	cut(t, s, log)
 	if err := s.Close(); err != nil {
@@ -129,9 +130,10 @@ func TestLocalCopies(t *testing.T) {
 
 // TestCopiesOfOldImagesGo: files stay as long as one of the newest images names them.
 func TestCopiesOfOldImagesGo(t *testing.T) {
-	s, log, h := filled(t, 30_000)
+	n := some(30_000)
+	s, log, h := filled(t, n)
 	for range 4 {
-		fill(t, s, h, 30_000)
+		fill(t, s, h, n)
 		cut(t, s, log)
 	}
 	named := map[string]bool{}
@@ -151,7 +153,7 @@ func TestCopiesOfOldImagesGo(t *testing.T) {
 
 // TestDamagedFile: a restore, or the first read, finds it.
 func TestDamagedFile(t *testing.T) {
-	_, log, _ := filled(t, 40_000)
+	_, log, _ := filled(t, some(40_000))
 	i := log.parts()[0].image
 	for name, data := range i.files {
 		if !strings.HasSuffix(name, tableSuffix) {
@@ -203,7 +205,7 @@ func loadWithout(t *testing.T, i *taken, name string) error {
 // TestNarrowedImageGivesNoMore: of an image that a rescale has narrowed, what lies outside
 // is old, also if the whole range is asked for.
 func TestNarrowedImageGivesNoMore(t *testing.T) {
-	const n = 40_000
+	n := some(40_000)
 	_, log, _ := filled(t, n)
 	i := log.parts()[0].image
 	var segments []snapshot.Segment
