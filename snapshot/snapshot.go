@@ -94,6 +94,9 @@ type Keyed struct {
 	Segments []Segment `json:"segments,omitempty"`
 	Entries  int64     `json:"entries"` // live entries at the barrier, for people
 	Bytes    int64     `json:"bytes"`   // live bytes at the barrier, for people
+	// Estimated says that Entries and Bytes are not exact: the checkpoint came before
+	// what a restore had loaded was counted.
+	Estimated bool `json:"estimated,omitempty"`
 	// Backend is the kind of store that wrote it: "memory" or "lsm". Only segments
 	// of SegmentFile depend on it.
 	Backend string `json:"backend,omitempty"`

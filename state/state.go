@@ -125,6 +125,9 @@ type Cut struct {
 	Position uint64
 	Entries  int64
 	Bytes    int64
+	// Estimated says that Entries and Bytes are not exact: what a restore has loaded
+	// is still being counted.
+	Estimated bool
 }
 
 // Sealed is what the changelog gives back for a cut once it is durable.

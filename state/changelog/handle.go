@@ -16,7 +16,7 @@ func (l *Log) handleLocked(id dataflow.CheckpointID, cut state.Cut) snapshot.Key
 			f.usedIn = id
 		}
 	}
-	k := snapshot.Keyed{GroupLo: l.lo, GroupHi: l.hi, Entries: cut.Entries, Bytes: cut.Bytes, States: l.statesLocked()}
+	k := snapshot.Keyed{GroupLo: l.lo, GroupHi: l.hi, Entries: cut.Entries, Bytes: cut.Bytes, Estimated: cut.Estimated, States: l.statesLocked()}
 	k.Segments = append(k.Segments, f.inherited...)
 	for _, s := range f.image {
 		k.Segments = append(k.Segments, s.Segment)

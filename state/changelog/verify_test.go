@@ -257,6 +257,20 @@ func TestVerifyFindsObjectsOfOtherSizesAndNone(t *testing.T) {
 	}
 }
 
+// TestVerifyLetsAnEstimateBe: a checkpoint that came before its store had counted
+// what it restored is whole, though its number of entries is not right.
+func TestVerifyLetsAnEstimateBe(t *testing.T) {
+	b := newSpy()
+	p, dir := everything(t, b), t.TempDir()
+	for _, s := range p.Subtasks {
+		k := s.Operators[0].Keyed
+		k.Entries, k.Estimated = k.Entries+2, true
+	}
+	if r := verify(t, b, dir, p); !r.Restorable() {
+		t.Errorf("not restorable: %v", r.Problems)
+	}
+}
+
 func TestVerifyHoldsMetadataAgainstObjects(t *testing.T) {
 	b := newSpy()
 	p, dir := everything(t, b), t.TempDir()

@@ -65,8 +65,8 @@ func valueLen(it *pebble.Iterator) int {
 	return v.Len()
 }
 
-// now returns the size as well as it is known.
-func (s *size) now() (entries, bytes int64) {
+// now returns the size as well as it is known; exact is false while it is counted.
+func (s *size) now() (entries, bytes int64, exact bool) {
 	if s.count != nil {
 		select {
 		case <-s.count.ended:
@@ -74,7 +74,7 @@ func (s *size) now() (entries, bytes int64) {
 		default:
 		}
 	}
-	return s.entries, s.bytes
+	return s.entries, s.bytes, s.count == nil
 }
 
 // take puts a finished count in the guess's place.

@@ -262,11 +262,12 @@ func (s *Store) append(n int) {
 // Cut implements state.Store. If the log wants an image, it freezes the tables.
 func (s *Store) Cut(dataflow.CheckpointID) state.Cut {
 	s.loaded()
-	entries, bytes := s.size.now()
+	entries, bytes, exact := s.size.now()
+	cut := state.Cut{Position: s.position, Entries: entries, Bytes: bytes, Estimated: !exact}
 	if s.cfg.Log != nil && s.err == nil && s.cfg.Log.WantsImage(bytes) {
 		s.cfg.Log.Image(s.image(entries, bytes))
 	}
-	return state.Cut{Position: s.position, Entries: entries, Bytes: bytes}
+	return cut
 }
 
 // Size implements state.Store. After a restore it waits until the entries are
@@ -274,7 +275,8 @@ func (s *Store) Cut(dataflow.CheckpointID) state.Cut {
 func (s *Store) Size() (entries, bytes int64) {
 	s.loaded()
 	s.fail(s.size.wait())
-	return s.size.now()
+	entries, bytes, _ = s.size.now()
+	return entries, bytes
 }
 
 // fail keeps the first error.

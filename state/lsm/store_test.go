@@ -384,3 +384,20 @@ func cut(t testing.TB, s *Store, log *spy) {
 	s.Cut(dataflow.CheckpointID(1))
 	log.finish(t)
 }
+
+// TestCutBeforeTheCountIsAnEstimate: after a restore whose log overwrites what the
+// image has, the number of entries is a guess until they are counted. A cut does
+// not wait for that, and says so.
+func TestCutBeforeTheCountIsAnEstimate(t *testing.T) {
+	s := setup(t, nil)
+	h := register(t, s, "a")
+	fill(t, s, h, 10)
+	s.size.count = &count{ended: make(chan struct{}), entries: 8, bytes: 800, guessedEntries: 10, guessedBytes: 1000}
+	if c := s.Cut(1); !c.Estimated {
+		t.Errorf("counting: %+v", c)
+	}
+	close(s.size.count.ended)
+	if c := s.Cut(2); c.Estimated || c.Entries != 8 {
+		t.Errorf("counted: %+v, want 8 entries", c)
+	}
+}
