@@ -95,3 +95,27 @@ func TestNoHedgeWithoutExperience(t *testing.T) {
 		equal(t, "hedged", u.Stats().Hedged, 0)
 	})
 }
+
+// TestHedgeBesideTheLocalCopy: an upload is sent again while its local copy is still
+// being written, as on a disk that is slow too. The race detector is the judge.
+func TestHedgeBesideTheLocalCopy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		u := setup(t, newSpy(), func(c *Config) { c.LocalDir = dir })
+		for range 100 {
+			p := &pack{}
+			u.mu.Lock()
+			u.beginLocked(p)
+			u.mu.Unlock()
+			var copying sync.WaitGroup
+			copying.Go(func() { u.copyTo(p, []byte("changes")) })
+			u.mu.Lock()
+			hedge := u.addTryLocked(p)
+			u.mu.Unlock()
+			copying.Wait()
+			if p.first == hedge || !p.local {
+				t.Fatalf("the copy is not under the first of %d tries", len(p.tries))
+			}
+		}
+	})
+}

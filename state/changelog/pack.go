@@ -30,6 +30,7 @@ type pack struct {
 	slot      bool  // it counts as an upload under way
 	memory    int64 // what it takes of u.memory, or of u.imageBytes
 	tries     []*try
+	first     *try      // of tries; whoever prepares or sends the pack may read it without a lock
 	running   int       // tries under way
 	sent      time.Time // when the first of these began
 	durable   bool
@@ -128,7 +129,7 @@ func (l *Log) packLocked(p *pack) {
 func (u *Uploader) beginLocked(p *pack) {
 	p.preparing = true
 	if len(p.tries) == 0 {
-		u.addTryLocked(p)
+		p.first = u.addTryLocked(p)
 	}
 }
 

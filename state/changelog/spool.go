@@ -58,7 +58,7 @@ func (u *Uploader) spool(p *pack) {
 // unspool reads a pack's bytes back for their upload. They exist nowhere else, so
 // that an error is the end.
 func (u *Uploader) unspool(p *pack) error {
-	key := u.key(p.tries[0])
+	key := u.key(p.first)
 	data, ok := u.local.Read(objectstore.Ref{Key: key, Length: p.sum.Size, CRC32C: p.sum.CRC32C})
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -87,7 +87,7 @@ func (u *Uploader) copyTo(p *pack, data []byte) { _ = u.writeCopy(p, data) }
 // logged; there are no copies and no spool from then on.
 func (u *Uploader) writeCopy(p *pack, data []byte) error {
 	broken := !u.local.usable()
-	err := u.local.Put(u.key(p.tries[0]), data)
+	err := u.local.Put(u.key(p.first), data)
 	if err != nil && !broken {
 		u.cfg.Log.Warn("local disk is not used any more; changes wait in memory only", "error", err)
 	}
@@ -101,7 +101,7 @@ func (u *Uploader) writeCopy(p *pack, data []byte) error {
 // removes it.
 func (u *Uploader) settleCopy(p *pack, t *try) {
 	u.mu.Lock()
-	first := p.tries[0]
+	first := p.first
 	settle := p.local && !p.durable && !p.dropped
 	if settle {
 		p.local = false // ours alone

@@ -16,7 +16,7 @@ func (u *Uploader) upload(ctx context.Context, p *pack) {
 	err := u.prepare(p)
 	u.mu.Lock()
 	p.preparing = false
-	t, data := p.tries[0], p.data
+	t, data := p.first, p.data
 	if err != nil || p.dropped {
 		u.notSentLocked(p, err)
 		u.mu.Unlock()
@@ -80,7 +80,7 @@ func (u *Uploader) slotLocked(p *pack) {
 // copy if there is none.
 func (u *Uploader) send(ctx context.Context, p *pack, t *try, data []byte) {
 	var copying sync.WaitGroup
-	first := t == p.tries[0]
+	first := t == p.first
 	if first && u.wantsCopy(p) {
 		copying.Go(func() { u.copyTo(p, data) })
 	}
