@@ -77,6 +77,12 @@ type Reader[T any] interface {
 // its own split has no records. No later record is at or before Watermark.
 type Watermarker interface{ Watermark() int64 }
 
+// Notifier is a Reader that knows at once when it has something, as one does that
+// records are pushed to. The engine calls Notify before the first Next; from then on a
+// call of wake, from any goroutine, makes it call Next again however long the last
+// wait was.
+type Notifier interface{ Notify(wake func()) }
+
 // BadRecord is an input row that could not be decoded. A reader counts it and
 // hands it over instead of failing, unless it was told to fail.
 type BadRecord struct {

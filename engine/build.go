@@ -160,7 +160,8 @@ func (b *builder) openNodes(ctx context.Context) error {
 func (b *builder) opening(s *subtask, i int) (*opening, error) {
 	uid, cfg := s.uids[i], &b.a.cfg
 	parallelism := b.a.plan.Vertices[s.task.Vertex].Parallelism
-	o := &opening{position: &s.position, restored: b.restored[uid], trace: func(e TraceEvent) { b.a.trace(s.task, e) }}
+	o := &opening{position: &s.position, restored: b.restored[uid], trace: func(e TraceEvent) { b.a.trace(s.task, e) },
+		wake: func() { poke(s.wake) }}
 	o.op = &OpContext{
 		Env: connector.Env{
 			Job: cfg.Job, Attempt: cfg.Attempt, UID: uid, Subtask: s.task.Subtask, Parallelism: parallelism,

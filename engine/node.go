@@ -39,6 +39,7 @@ type opening struct {
 	restored *restored
 	log      *changelog.Log
 	trace    func(TraceEvent)
+	wake     func() // makes the subtask look for work; any goroutine may call it
 }
 
 // part is a node's part of a checkpoint, as far as it is known at the barrier.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/cairnstream/cairn/connector"
@@ -51,9 +52,10 @@ type split[T any] struct {
 	splitState
 	reader connector.Reader[T]
 	wm     int64
-	due    time.Time // not before
-	turn   uint64    // when it was read last
-	empty  time.Time // since when its reads have found nothing; zero if the last found something
+	due    time.Time   // not before
+	turn   uint64      // when it was read last
+	empty  time.Time   // since when its reads have found nothing; zero if the last found something
+	called atomic.Bool // its reader has called: see connector.Notifier
 }
 
 // sourceNode reads the splits of one subtask. Of the splits that are due it
@@ -69,6 +71,7 @@ type sourceNode[T any] struct {
 	turn   uint64
 	wm     int64
 	logged int
+	wake   func() // makes the subtask look at its splits again
 }
 
 // badLogged is how many bad records of a subtask are logged; all are counted.
@@ -80,7 +83,7 @@ const waitMin = time.Millisecond
 
 func (n *sourceNode[T]) open(ctx context.Context, o *opening) error {
 	n.init(o)
-	n.wm = connector.NoTime
+	n.wm, n.wake = connector.NoTime, o.wake
 	n.out, n.bad = OutputOf[T](n.op, 0), OutputOf[connector.BadRecord](n.op, BadOutput)
 	states, err := n.startingSplits(ctx, o.restored)
 	if err != nil {
@@ -140,6 +143,9 @@ func (n *sourceNode[T]) choose(now time.Time) (*split[T], time.Duration) {
 		if s.Done {
 			continue
 		}
+		if s.called.Load() && s.called.Swap(false) {
+			s.due = time.Time{}
+		}
 		if d := s.due.Sub(now); d > 0 {
 			wait = min(wait, d)
 			continue
@@ -148,19 +154,29 @@ func (n *sourceNode[T]) choose(now time.Time) (*split[T], time.Duration) {
 			best = s
 		}
 	}
-	if n.code.opts.IdleAfter > 0 {
-		wait = min(wait, n.code.opts.IdleAfter)
+	return best, min(wait, n.untilIdle(now))
+}
+
+// untilIdle is how long until the next split is idle if it has nothing until then.
+func (n *sourceNode[T]) untilIdle(now time.Time) time.Duration {
+	wait := time.Duration(math.MaxInt64)
+	if n.code.opts.IdleAfter <= 0 {
+		return wait
 	}
-	return best, wait
+	for _, s := range n.splits {
+		if s.Done || s.empty.IsZero() {
+			continue
+		}
+		if d := n.code.opts.IdleAfter - now.Sub(s.empty); d > 0 {
+			wait = min(wait, d)
+		}
+	}
+	return wait
 }
 
 func (n *sourceNode[T]) readSplit(ctx context.Context, s *split[T], now time.Time) error {
-	if s.reader == nil {
-		r, err := n.code.src.Open(ctx, n.op.Env, s.Split, s.Position)
-		if err != nil {
-			return fmt.Errorf("open split %q: %w", s.ID, err)
-		}
-		s.reader = r
+	if err := n.openSplit(ctx, s); err != nil {
+		return err
 	}
 	n.turn++
 	s.turn = n.turn
@@ -181,6 +197,25 @@ func (n *sourceNode[T]) readSplit(ctx context.Context, s *split[T], now time.Tim
 	}
 	n.schedule(s, now, wait)
 	n.advance(s)
+	return nil
+}
+
+// openSplit makes a split's reader, once.
+func (n *sourceNode[T]) openSplit(ctx context.Context, s *split[T]) error {
+	if s.reader != nil {
+		return nil
+	}
+	r, err := n.code.src.Open(ctx, n.op.Env, s.Split, s.Position)
+	if err != nil {
+		return fmt.Errorf("open split %q: %w", s.ID, err)
+	}
+	s.reader = r
+	if c, ok := r.(connector.Notifier); ok {
+		c.Notify(func() {
+			s.called.Store(true)
+			n.wake()
+		})
+	}
 	return nil
 }
 

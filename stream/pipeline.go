@@ -40,6 +40,11 @@ func (p *Pipeline) Options(o dataflow.Options) { p.graph.Options = p.graph.Optio
 // do not choose. Default 1. What a submit gives wins over it: see EnvParallelism.
 func (p *Pipeline) Parallelism(n int) { p.parallelism = n }
 
+// OverrideParallelism is Parallelism as a submit gives it: it wins over what the job's
+// function says, but for operators that choose their own. It comes before the first
+// operator. EnvParallelism does it for Main and Run.
+func (p *Pipeline) OverrideParallelism(n int) { p.submitted = n }
+
 // override takes EnvParallelism's value; "" changes nothing.
 func (p *Pipeline) override(parallelism string) error {
 	if parallelism == "" {
