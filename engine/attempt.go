@@ -29,6 +29,7 @@ type Attempt struct {
 	stores   map[*changelog.Log]*keyedStore
 	restored changelog.Progress
 	sinks    []*sinkTask
+	groups   *sourceGroups // of aligned sources
 	remotes  []*outChannel // to be opened when the attempt runs
 
 	group   *errgroup.Group // of Run; checkpoints finish in it

@@ -69,7 +69,7 @@ func newBuilder(p *Program, cfg Config) (*builder, error) {
 			cfg: cfg, program: p, plan: plan, uploader: up,
 			checkpoints: map[dataflow.CheckpointID]*checkpoint{},
 			logs:        map[dataflow.TaskID][]*changelog.Log{}, stores: map[*changelog.Log]*keyedStore{},
-			commits: commits{wake: make(chan struct{}, 1)},
+			commits: commits{wake: make(chan struct{}, 1)}, groups: newSourceGroups(alignedSubtasks(p, plan)),
 		},
 		restored: ops, subtasks: map[dataflow.TaskID]*subtask{}, local: map[link]*inChannel{}, inner: map[int]bool{},
 		openings: map[dataflow.TaskID][]*opening{},
@@ -78,6 +78,17 @@ func newBuilder(p *Program, cfg Config) (*builder, error) {
 		b.inner[i] = !slices.ContainsFunc(plan.Edges, func(e dataflow.PlanEdge) bool { return e.Edge == i })
 	}
 	return b, b.addSubtasks()
+}
+
+// alignedSubtasks counts the subtasks of each group of aligned sources in the whole attempt.
+func alignedSubtasks(p *Program, plan *dataflow.Plan) map[string]int {
+	n := map[string]int{}
+	for uid, op := range p.Operators {
+		if s, ok := op.(interface{ alignGroup() string }); ok && s.alignGroup() != "" {
+			n[s.alignGroup()] += plan.Vertices[plan.VertexOf(uid)].Parallelism
+		}
+	}
+	return n
 }
 
 func (b *builder) addSubtasks() error {
@@ -161,7 +172,7 @@ func (b *builder) opening(s *subtask, i int) (*opening, error) {
 	uid, cfg := s.uids[i], &b.a.cfg
 	parallelism := b.a.plan.Vertices[s.task.Vertex].Parallelism
 	o := &opening{position: &s.position, restored: b.restored[uid], trace: func(e TraceEvent) { b.a.trace(s.task, e) },
-		wake: func() { poke(s.wake) }}
+		groups: b.a.groups, wake: func() { poke(s.wake) }}
 	o.op = &OpContext{
 		Env: connector.Env{
 			Job: cfg.Job, Attempt: cfg.Attempt, UID: uid, Subtask: s.task.Subtask, Parallelism: parallelism,

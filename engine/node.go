@@ -39,6 +39,7 @@ type opening struct {
 	restored *restored
 	log      *changelog.Log
 	trace    func(TraceEvent)
+	groups   *sourceGroups
 	wake     func() // makes the subtask look for work; any goroutine may call it
 }
 

@@ -133,6 +133,11 @@ type SourceOptions[T any] struct {
 	// IdleAfter makes a split without records for so long stop holding back
 	// the watermark. 0: never.
 	IdleAfter time.Duration
+	// AlignGroup, if set, keeps the source's splits together in event time with those of
+	// all sources of the group: a split whose watermark is more than AlignDrift ahead of
+	// the lowest is not read until that has caught up. It needs watermarks.
+	AlignGroup string
+	AlignDrift time.Duration
 	// FailOnBad ends the attempt at the first bad record. Otherwise bad
 	// records are counted, logged (the first few) and sent to output 1.
 	FailOnBad bool

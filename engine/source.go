@@ -35,6 +35,9 @@ func (*source[T]) keyed() bool  { return false }
 
 func (*source[T]) keySchema() string { return "" }
 
+// alignGroup is the group of sources that it is aligned with, or "".
+func (s *source[T]) alignGroup() string { return s.opts.AlignGroup }
+
 // splitsList is the operator list state in which a source keeps its splits,
 // one item each, those included that have come to their end.
 const splitsList = "splits"
@@ -71,7 +74,8 @@ type sourceNode[T any] struct {
 	turn   uint64
 	wm     int64
 	logged int
-	wake   func() // makes the subtask look at its splits again
+	wake   func()       // makes the subtask look at its splits again
+	group  *groupMember // nil if the source is not aligned
 }
 
 // badLogged is how many bad records of a subtask are logged; all are counted.
@@ -91,6 +95,9 @@ func (n *sourceNode[T]) open(ctx context.Context, o *opening) error {
 	}
 	for _, s := range states {
 		n.splits = append(n.splits, &split[T]{splitState: s, wm: n.trail(s.High)})
+	}
+	if name := n.code.opts.AlignGroup; name != "" {
+		n.group = o.groups.join(name, n.code.opts.AlignDrift, n.wake)
 	}
 	return nil
 }
@@ -125,22 +132,26 @@ func (n *sourceNode[T]) read(ctx context.Context) (bool, time.Duration, bool, er
 	before := n.enter()
 	now := time.Now()
 	s, wait := n.choose(now)
-	if s == nil {
-		return false, wait, n.done(), n.leave(before, n.progress(now))
+	var err error
+	if s != nil {
+		wait, err = 0, n.readSplit(ctx, s, now)
 	}
-	err := n.readSplit(ctx, s, now)
 	if err == nil {
 		err = n.progress(now)
 	}
-	return true, 0, n.done(), n.leave(before, err)
+	done := n.done()
+	if done && n.group != nil {
+		n.group.leave()
+	}
+	return s != nil, wait, done, n.leave(before, err)
 }
 
 // choose returns the split to read next, or how long none is due.
 func (n *sourceNode[T]) choose(now time.Time) (*split[T], time.Duration) {
 	var best *split[T]
-	wait := time.Duration(math.MaxInt64)
+	limit, wait := n.limit(now)
 	for _, s := range n.splits {
-		if s.Done {
+		if s.Done || s.wm > limit {
 			continue
 		}
 		if s.called.Load() && s.called.Swap(false) {
@@ -155,6 +166,28 @@ func (n *sourceNode[T]) choose(now time.Time) (*split[T], time.Duration) {
 		}
 	}
 	return best, min(wait, n.untilIdle(now))
+}
+
+// limit is up to which watermark splits may be read, and how long that is sure.
+func (n *sourceNode[T]) limit(now time.Time) (limit int64, wait time.Duration) {
+	if n.group == nil {
+		return MaxWatermark, math.MaxInt64
+	}
+	lowest, highest := MaxWatermark, connector.NoTime
+	for _, s := range n.splits {
+		if s.Done {
+			continue
+		}
+		highest = max(highest, s.wm)
+		if !n.isIdle(s, now) {
+			lowest = min(lowest, s.wm)
+		}
+	}
+	limit = n.group.limit(lowest, highest, now)
+	if highest > limit {
+		return limit, n.group.untilStale(now)
+	}
+	return limit, math.MaxInt64
 }
 
 // untilIdle is how long until the next split is idle if it has nothing until then.
@@ -210,6 +243,9 @@ func (n *sourceNode[T]) openSplit(ctx context.Context, s *split[T]) error {
 		return fmt.Errorf("open split %q: %w", s.ID, err)
 	}
 	s.reader = r
+	if _, knows := r.(connector.Watermarker); n.group != nil && !knows && !n.code.opts.Watermarks {
+		return fmt.Errorf("align group %q: the source has no watermarks: give it Monotonic or BoundedOutOfOrderness", n.group.group.name)
+	}
 	if c, ok := r.(connector.Notifier); ok {
 		c.Notify(func() {
 			s.called.Store(true)

@@ -64,12 +64,14 @@ func From[T any](p *Pipeline, name string, src connector.Source[T], opts ...Opti
 	so := engine.SourceOptions[T]{
 		Watermarks: s.source.watermarks, OutOfOrder: s.source.outOfOrder,
 		IdleAfter: s.source.idleAfter, FailOnBad: s.source.failOnBad,
+		AlignGroup: s.source.alignGroup, AlignDrift: s.source.alignDrift,
 	}
 	if f, ok := s.source.timestamp.(func(T) int64); ok {
 		so.Timestamp = f
 	} else if s.source.timestamp != nil {
 		p.problem(name, fmt.Errorf("Timestamps is a %T and the records are not of that type", s.source.timestamp))
 	}
+	p.problem(name, s.source.checkAlign())
 	o := p.add(dataflow.Operator{Name: name, Kind: dataflow.Source, Stateful: true}, s, engine.NewSource(src, so))
 	if s.source.badTarget != nil {
 		*s.source.badTarget = newStream[connector.BadRecord](p, o, engine.BadOutput)

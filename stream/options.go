@@ -34,6 +34,9 @@ type sourceSettings struct {
 	watermarks bool
 	outOfOrder time.Duration
 	idleAfter  time.Duration
+	alignGroup string
+	alignDrift time.Duration
+	aligned    bool
 	failOnBad  bool
 	badTarget  *Stream[connector.BadRecord]
 }

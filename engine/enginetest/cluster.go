@@ -195,10 +195,14 @@ func (c *Cluster) control(ctx context.Context, shares []share, heard <-chan even
 	if !c.OnlyFinal {
 		k.trigger()
 	}
+	news := k.news()
+	defer news.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-news.C:
+			k.relay.Pass(k.attempts())
 		case e := <-heard:
 			if err := k.hear(e); err != nil {
 				return err
@@ -211,12 +215,33 @@ func (c *Cluster) control(ctx context.Context, shares []share, heard <-chan even
 type controller struct {
 	c         *Cluster
 	shares    []share
+	relay     Relay
 	parts     map[dataflow.Incarnation]*snapshot.Process
 	id        dataflow.CheckpointID // in flight
 	ended     int
 	final     bool                  // the one in flight is the last
 	done      dataflow.CheckpointID // the final one is complete
 	committed map[dataflow.Incarnation]dataflow.CheckpointID
+}
+
+// newsEvery is how often aligned sources hear of each other across processes.
+const newsEvery = 5 * time.Millisecond
+
+// news ticks if there are aligned sources in several processes.
+func (k *controller) news() *time.Ticker {
+	tick := time.NewTicker(newsEvery)
+	if !slices.ContainsFunc(k.shares, func(s share) bool { return len(s.attempt.SourceTimes()) > 0 }) {
+		tick.Stop()
+	}
+	return tick
+}
+
+func (k *controller) attempts() []*engine.Attempt {
+	var all []*engine.Attempt
+	for _, s := range k.shares {
+		all = append(all, s.attempt)
+	}
+	return all
 }
 
 func (k *controller) trigger() {

@@ -241,6 +241,9 @@ func (j *Job) rest() error {
 	if j.running == nil {
 		return nil
 	}
+	for j.running.pass() {
+		synctest.Wait()
+	}
 	if err := j.running.ended(); err != nil {
 		j.over, j.running = true, nil
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing/synctest"
 	"time"
 
@@ -23,6 +24,9 @@ var errStopped = errors.New("stopped by the test")
 type running struct {
 	shares []*share
 	cancel context.CancelCauseFunc
+
+	mu    sync.Mutex
+	relay enginetest.Relay
 }
 
 // start builds the job and runs it from the last checkpoint.
@@ -51,6 +55,7 @@ func (j *Job) start() error {
 	for _, s := range r.shares {
 		go s.run(ctx, r)
 	}
+	go r.carryNews(ctx)
 	j.running = r
 	return j.rest()
 }
@@ -119,6 +124,35 @@ func (j *Job) log() *slog.Logger {
 
 func openBucket(ctx context.Context, url string) (objectstore.Bucket, error) {
 	return open.Open(ctx, url, open.Options{Create: true})
+}
+
+// newsEvery is how often aligned sources in different processes hear of each other while
+// time goes by: as often as in a cluster.
+const newsEvery = 200 * time.Millisecond
+
+// carryNews carries it until ctx ends.
+func (r *running) carryNews(ctx context.Context) {
+	tick := time.NewTicker(newsEvery)
+	defer tick.Stop()
+	for len(r.shares) > 1 {
+		select {
+		case <-tick.C:
+			r.pass()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// pass carries the news once and tells whether there is any.
+func (r *running) pass() bool {
+	var all []*engine.Attempt
+	for _, s := range r.shares {
+		all = append(all, s.attempt)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.relay.Pass(all)
 }
 
 // ended tells why the attempt has ended, or nil.

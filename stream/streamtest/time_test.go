@@ -18,6 +18,11 @@ type visit struct {
 
 type perMinute = stream.WindowResult[string, int]
 
+// minute is the count of a page in minute m.
+func minute(page string, m int64, n int) perMinute {
+	return perMinute{Key: page, Start: m * 60_000, End: (m + 1) * 60_000, Value: n}
+}
+
 func second(n int64) time.Time { return time.Unix(n, 0) }
 
 // visits counts the visits of each page by the minute.
@@ -50,17 +55,17 @@ func TestEventTime(t *testing.T) {
 		in.Add(visit{"a", 5}, visit{"b", 59}, visit{"a", 69})
 		out.Want() // event time is 59 s less 1 ms
 		in.Add(visit{"a", 70})
-		out.WantInAnyOrder(perMinute{"a", 0, 60_000, 1}, perMinute{"b", 0, 60_000, 1})
+		out.WantInAnyOrder(minute("a", 0, 1), minute("b", 0, 1))
 		in.Add(visit{"b", 58}, visit{"b", 61})
 		late.Want(visit{"b", 58})
 		in.Watermark(second(119))
 		out.Want()
 		in.Watermark(second(120))
-		out.WantInAnyOrder(perMinute{"a", 60_000, 120_000, 2}, perMinute{"b", 60_000, 120_000, 1})
+		out.WantInAnyOrder(minute("a", 1, 2), minute("b", 1, 1))
 		in.Add(visit{"c", 130})
 		job.Finish()
 		got := out.TakeRecords()
-		want := streamtest.Record[perMinute]{Value: perMinute{"c", 120_000, 180_000, 1}, Time: time.UnixMilli(179_999).UTC()}
+		want := streamtest.Record[perMinute]{Value: minute("c", 2, 1), Time: time.UnixMilli(179_999).UTC()}
 		if len(got) != 1 || got[0] != want {
 			t.Errorf("at the end %v, want %v", got, want)
 		}
@@ -77,7 +82,7 @@ func TestTimesOfTheSource(t *testing.T) {
 		in.AddAt(second(60), visit{Page: "a"})
 		out.Want()
 		in.Watermark(second(60))
-		out.Want(perMinute{"a", 0, 60_000, 2})
+		out.Want(minute("a", 0, 2))
 	})
 }
 
@@ -93,7 +98,7 @@ func TestSplitsHoldBackTime(t *testing.T) {
 		in.Split(2).End()
 		out.Want() // split 1 may have more
 		in.Split(1).Add(visit{"a", 90})
-		out.Want(perMinute{"a", 0, 60_000, 2})
+		out.Want(minute("a", 0, 2))
 		if job.Now() != time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Local() {
 			t.Errorf("steps took until %v", job.Now())
 		}
@@ -115,12 +120,12 @@ func TestIdleSplit(t *testing.T) {
 		in.Split(0).Add(visit{"a", 100})
 		out.Want()
 		job.Advance(time.Second)
-		out.Want(perMinute{"a", 0, 60_000, 2})
+		out.Want(minute("a", 0, 2))
 		in.Split(1).Add(visit{"a", 30}, visit{"a", 101})
 		late.Want(visit{"a", 30})
 		in.Split(0).Add(visit{"a", 500})
 		out.Want() // split 1 holds back time again, at 101 s
 		job.Advance(30 * time.Second)
-		out.Want(perMinute{"a", 60_000, 120_000, 2})
+		out.Want(minute("a", 1, 2))
 	}
 }
