@@ -66,6 +66,7 @@ type process struct {
 	acks      map[dataflow.CheckpointID]*snapshot.Process
 	declines  map[dataflow.CheckpointID]decline
 	behind    bool // it told of changes that the store does not take
+	sources   sourceNews
 }
 
 // decline is a process's word that it can not take a checkpoint.

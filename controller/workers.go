@@ -142,6 +142,8 @@ func (l *leader) heard(s *session, m *wire.AgentMessage) {
 		l.takeCommitDone(s, body.CommitDone)
 	case *wire.AgentMessage_Stats:
 		l.takeStats(s, body.Stats)
+	case *wire.AgentMessage_SourceTimes:
+		l.takeSourceTimes(s, body.SourceTimes)
 	case *wire.AgentMessage_PlanResult:
 		l.answer(body.PlanResult.Request, m)
 	case *wire.AgentMessage_LogsResult:

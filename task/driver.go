@@ -26,6 +26,8 @@ type attempt interface {
 	Aborted(id dataflow.CheckpointID)
 	CommitsKnown(id dataflow.CheckpointID)
 	Stats() engine.Stats
+	SourceTimes() []engine.SourceTime
+	AlignSources(others []engine.SourceTime)
 }
 
 type engineDriver struct{}

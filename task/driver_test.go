@@ -88,6 +88,14 @@ func (a *fakeAttempt) Completed(id dataflow.CheckpointID)    { a.calls <- fmt.Sp
 func (a *fakeAttempt) Aborted(id dataflow.CheckpointID)      { a.calls <- fmt.Sprint("aborted ", id) }
 func (a *fakeAttempt) CommitsKnown(id dataflow.CheckpointID) { a.calls <- fmt.Sprint("known ", id) }
 
+func (a *fakeAttempt) SourceTimes() []engine.SourceTime {
+	return []engine.SourceTime{{Group: "shop", Lowest: 1234, Subtasks: 1, Of: 3}}
+}
+
+func (a *fakeAttempt) AlignSources(others []engine.SourceTime) {
+	a.calls <- fmt.Sprint("align ", others)
+}
+
 func (a *fakeAttempt) Stats() engine.Stats {
 	return engine.Stats{Subtasks: []engine.SubtaskStats{{Task: dataflow.TaskID{Vertex: 1}, RecordsIn: 41, Busy: time.Hour}}}
 }

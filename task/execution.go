@@ -92,13 +92,14 @@ func (e *execution) host(ctx context.Context) (err error) {
 	}
 }
 
-// run runs the engine, and tells the agent of it every second.
+// run runs the engine, and tells the agent of it again and again.
 func (e *execution) run(ctx context.Context, running attempt) error {
 	stop := make(chan struct{})
 	var sampling sync.WaitGroup
 	defer sampling.Wait()
 	defer close(stop)
 	sampling.Go(func() { e.sample(stop, running) })
+	sampling.Go(func() { e.tellSourceTimes(stop, running) })
 	err := running.Run(ctx)
 	if err == nil && ctx.Err() == nil {
 		return errors.New("the attempt ended without being told to")

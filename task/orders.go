@@ -57,6 +57,10 @@ func (p *process) obey(ctx context.Context, order *wire.TaskOrder) error {
 		if e := p.running(o.CommitsKnown.Attempt); e != nil {
 			e.commitsKnown(dataflow.CheckpointID(o.CommitsKnown.Checkpoint))
 		}
+	case *wire.TaskOrder_SourceTimes:
+		if e := p.running(o.SourceTimes.Attempt); e != nil {
+			e.alignSources(o.SourceTimes)
+		}
 	case *wire.TaskOrder_FinishCommits:
 		p.finishCommits(ctx, o.FinishCommits)
 	}

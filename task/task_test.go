@@ -47,6 +47,19 @@ func TestAttemptFromDeploymentToEnd(t *testing.T) {
 	if s := stats.Subtasks[0]; s.RecordsIn != 41 || s.Busy != 1 {
 		t.Errorf("stats %v", stats)
 	}
+	times := a.await("source times", func(m *wire.TaskMessage) bool { return m.GetSourceTimes() != nil }).GetSourceTimes()
+	if x := times.Times[0]; times.Job != jobID || times.Attempt != 1 || x.Group != "shop" || x.LowestMs != 1234 || x.Subtasks != 1 || x.Of != 3 {
+		t.Errorf("source times %v", times)
+	}
+	a.orders <- &wire.TaskOrder{Body: &wire.TaskOrder_SourceTimes{SourceTimes: &wire.SourceTimes{
+		Job: jobID, Attempt: 1, Times: []*wire.SourceTime{{Group: "shop", LowestMs: 17, Subtasks: 2, Of: 3}}}}}
+	for call := ""; call != "align [{shop 17 2 3}]"; {
+		select {
+		case call = <-e.calls: // after that of the trigger
+		case <-time.After(patience):
+			t.Fatal("the engine does not hear of the other sources")
+		}
+	}
 	e.cfg.Events.EndOfData()
 	a.awaitStatus(1, endOfData)
 	e.cfg.Events.Committed(7)

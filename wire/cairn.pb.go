@@ -292,6 +292,7 @@ type AgentMessage struct {
 	//	*AgentMessage_PlanResult
 	//	*AgentMessage_LogsResult
 	//	*AgentMessage_Stats
+	//	*AgentMessage_SourceTimes
 	Body          isAgentMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -415,6 +416,15 @@ func (x *AgentMessage) GetStats() *ProcessStats {
 	return nil
 }
 
+func (x *AgentMessage) GetSourceTimes() *SourceTimes {
+	if x != nil {
+		if x, ok := x.Body.(*AgentMessage_SourceTimes); ok {
+			return x.SourceTimes
+		}
+	}
+	return nil
+}
+
 type isAgentMessage_Body interface {
 	isAgentMessage_Body()
 }
@@ -455,6 +465,10 @@ type AgentMessage_Stats struct {
 	Stats *ProcessStats `protobuf:"bytes,9,opt,name=stats,proto3,oneof"`
 }
 
+type AgentMessage_SourceTimes struct {
+	SourceTimes *SourceTimes `protobuf:"bytes,10,opt,name=source_times,json=sourceTimes,proto3,oneof"`
+}
+
 func (*AgentMessage_Hello) isAgentMessage_Body() {}
 
 func (*AgentMessage_Heartbeat) isAgentMessage_Body() {}
@@ -472,6 +486,8 @@ func (*AgentMessage_PlanResult) isAgentMessage_Body() {}
 func (*AgentMessage_LogsResult) isAgentMessage_Body() {}
 
 func (*AgentMessage_Stats) isAgentMessage_Body() {}
+
+func (*AgentMessage_SourceTimes) isAgentMessage_Body() {}
 
 type Hello struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -1462,6 +1478,140 @@ func (x *ProcessStats) GetRestoredRemoteBytes() int64 {
 	return 0
 }
 
+// SourceTimes is the news of aligned sources. From a process it says how far its sources have
+// come; to a process, how far those of all others have. A process of a job that aligns
+// sources across processes repeats it several times a second. The leader answers each at
+// once, but for groups of which it has not heard all subtasks lately.
+type SourceTimes struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Attempt       uint64                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Times         []*SourceTime          `protobuf:"bytes,3,rep,name=times,proto3" json:"times,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceTimes) Reset() {
+	*x = SourceTimes{}
+	mi := &file_cairn_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceTimes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceTimes) ProtoMessage() {}
+
+func (x *SourceTimes) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceTimes.ProtoReflect.Descriptor instead.
+func (*SourceTimes) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SourceTimes) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *SourceTimes) GetAttempt() uint64 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *SourceTimes) GetTimes() []*SourceTime {
+	if x != nil {
+		return x.Times
+	}
+	return nil
+}
+
+type SourceTime struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Group string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	// The lowest watermark of the splits that are neither idle nor at their end. The lowest
+	// number: one of them has none yet. The highest: there are none.
+	LowestMs      int64 `protobuf:"varint,2,opt,name=lowest_ms,json=lowestMs,proto3" json:"lowest_ms,omitempty"`
+	Subtasks      int32 `protobuf:"varint,3,opt,name=subtasks,proto3" json:"subtasks,omitempty"` // of the group, in this process
+	Of            int32 `protobuf:"varint,4,opt,name=of,proto3" json:"of,omitempty"`             // subtasks of the group in the attempt
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceTime) Reset() {
+	*x = SourceTime{}
+	mi := &file_cairn_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceTime) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceTime) ProtoMessage() {}
+
+func (x *SourceTime) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceTime.ProtoReflect.Descriptor instead.
+func (*SourceTime) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *SourceTime) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *SourceTime) GetLowestMs() int64 {
+	if x != nil {
+		return x.LowestMs
+	}
+	return 0
+}
+
+func (x *SourceTime) GetSubtasks() int32 {
+	if x != nil {
+		return x.Subtasks
+	}
+	return 0
+}
+
+func (x *SourceTime) GetOf() int32 {
+	if x != nil {
+		return x.Of
+	}
+	return 0
+}
+
 type SubtaskStats struct {
 	state               protoimpl.MessageState `protogen:"open.v1"`
 	Subtask             *Subtask               `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
@@ -1484,7 +1634,7 @@ type SubtaskStats struct {
 
 func (x *SubtaskStats) Reset() {
 	*x = SubtaskStats{}
-	mi := &file_cairn_proto_msgTypes[14]
+	mi := &file_cairn_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1496,7 +1646,7 @@ func (x *SubtaskStats) String() string {
 func (*SubtaskStats) ProtoMessage() {}
 
 func (x *SubtaskStats) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[14]
+	mi := &file_cairn_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1509,7 +1659,7 @@ func (x *SubtaskStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskStats.ProtoReflect.Descriptor instead.
 func (*SubtaskStats) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{14}
+	return file_cairn_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SubtaskStats) GetSubtask() *Subtask {
@@ -1630,6 +1780,7 @@ type LeaderMessage struct {
 	//	*LeaderMessage_Logs
 	//	*LeaderMessage_CommitsKnown
 	//	*LeaderMessage_FinishCommits
+	//	*LeaderMessage_SourceTimes
 	Body          isLeaderMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1637,7 +1788,7 @@ type LeaderMessage struct {
 
 func (x *LeaderMessage) Reset() {
 	*x = LeaderMessage{}
-	mi := &file_cairn_proto_msgTypes[15]
+	mi := &file_cairn_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1649,7 +1800,7 @@ func (x *LeaderMessage) String() string {
 func (*LeaderMessage) ProtoMessage() {}
 
 func (x *LeaderMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[15]
+	mi := &file_cairn_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1662,7 +1813,7 @@ func (x *LeaderMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaderMessage.ProtoReflect.Descriptor instead.
 func (*LeaderMessage) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{15}
+	return file_cairn_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LeaderMessage) GetTerm() uint64 {
@@ -1776,6 +1927,15 @@ func (x *LeaderMessage) GetFinishCommits() *FinishCommits {
 	return nil
 }
 
+func (x *LeaderMessage) GetSourceTimes() *SourceTimes {
+	if x != nil {
+		if x, ok := x.Body.(*LeaderMessage_SourceTimes); ok {
+			return x.SourceTimes
+		}
+	}
+	return nil
+}
+
 type isLeaderMessage_Body interface {
 	isLeaderMessage_Body()
 }
@@ -1820,6 +1980,10 @@ type LeaderMessage_FinishCommits struct {
 	FinishCommits *FinishCommits `protobuf:"bytes,12,opt,name=finish_commits,json=finishCommits,proto3,oneof"`
 }
 
+type LeaderMessage_SourceTimes struct {
+	SourceTimes *SourceTimes `protobuf:"bytes,13,opt,name=source_times,json=sourceTimes,proto3,oneof"`
+}
+
 func (*LeaderMessage_Welcome) isLeaderMessage_Body() {}
 
 func (*LeaderMessage_Deploy) isLeaderMessage_Body() {}
@@ -1840,6 +2004,8 @@ func (*LeaderMessage_CommitsKnown) isLeaderMessage_Body() {}
 
 func (*LeaderMessage_FinishCommits) isLeaderMessage_Body() {}
 
+func (*LeaderMessage_SourceTimes) isLeaderMessage_Body() {}
+
 type Welcome struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cluster       string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"` // cluster incarnation
@@ -1853,7 +2019,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_cairn_proto_msgTypes[16]
+	mi := &file_cairn_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1865,7 +2031,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[16]
+	mi := &file_cairn_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1878,7 +2044,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{16}
+	return file_cairn_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Welcome) GetCluster() string {
@@ -1940,7 +2106,7 @@ type Deploy struct {
 
 func (x *Deploy) Reset() {
 	*x = Deploy{}
-	mi := &file_cairn_proto_msgTypes[17]
+	mi := &file_cairn_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1952,7 +2118,7 @@ func (x *Deploy) String() string {
 func (*Deploy) ProtoMessage() {}
 
 func (x *Deploy) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[17]
+	mi := &file_cairn_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1965,7 +2131,7 @@ func (x *Deploy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deploy.ProtoReflect.Descriptor instead.
 func (*Deploy) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{17}
+	return file_cairn_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Deploy) GetCluster() string {
@@ -2077,7 +2243,7 @@ type Placement struct {
 
 func (x *Placement) Reset() {
 	*x = Placement{}
-	mi := &file_cairn_proto_msgTypes[18]
+	mi := &file_cairn_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2089,7 +2255,7 @@ func (x *Placement) String() string {
 func (*Placement) ProtoMessage() {}
 
 func (x *Placement) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[18]
+	mi := &file_cairn_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2102,7 +2268,7 @@ func (x *Placement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Placement.ProtoReflect.Descriptor instead.
 func (*Placement) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{18}
+	return file_cairn_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Placement) GetSubtask() *Subtask {
@@ -2138,7 +2304,7 @@ type Start struct {
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_cairn_proto_msgTypes[19]
+	mi := &file_cairn_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2150,7 +2316,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[19]
+	mi := &file_cairn_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2163,7 +2329,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{19}
+	return file_cairn_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Start) GetJob() string {
@@ -2198,7 +2364,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_cairn_proto_msgTypes[20]
+	mi := &file_cairn_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2210,7 +2376,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[20]
+	mi := &file_cairn_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2223,7 +2389,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{20}
+	return file_cairn_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Peer) GetWorker() string {
@@ -2262,7 +2428,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_cairn_proto_msgTypes[21]
+	mi := &file_cairn_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2274,7 +2440,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[21]
+	mi := &file_cairn_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2287,7 +2453,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{21}
+	return file_cairn_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Stop) GetJob() string {
@@ -2337,7 +2503,7 @@ type Trigger struct {
 
 func (x *Trigger) Reset() {
 	*x = Trigger{}
-	mi := &file_cairn_proto_msgTypes[22]
+	mi := &file_cairn_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2349,7 +2515,7 @@ func (x *Trigger) String() string {
 func (*Trigger) ProtoMessage() {}
 
 func (x *Trigger) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[22]
+	mi := &file_cairn_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2362,7 +2528,7 @@ func (x *Trigger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trigger.ProtoReflect.Descriptor instead.
 func (*Trigger) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{22}
+	return file_cairn_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Trigger) GetJob() string {
@@ -2408,7 +2574,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_cairn_proto_msgTypes[23]
+	mi := &file_cairn_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2420,7 +2586,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[23]
+	mi := &file_cairn_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2433,7 +2599,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{23}
+	return file_cairn_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Outcome) GetJob() string {
@@ -2483,7 +2649,7 @@ type CommitsKnown struct {
 
 func (x *CommitsKnown) Reset() {
 	*x = CommitsKnown{}
-	mi := &file_cairn_proto_msgTypes[24]
+	mi := &file_cairn_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2495,7 +2661,7 @@ func (x *CommitsKnown) String() string {
 func (*CommitsKnown) ProtoMessage() {}
 
 func (x *CommitsKnown) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[24]
+	mi := &file_cairn_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2508,7 +2674,7 @@ func (x *CommitsKnown) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitsKnown.ProtoReflect.Descriptor instead.
 func (*CommitsKnown) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{24}
+	return file_cairn_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CommitsKnown) GetJob() string {
@@ -2551,7 +2717,7 @@ type FinishCommits struct {
 
 func (x *FinishCommits) Reset() {
 	*x = FinishCommits{}
-	mi := &file_cairn_proto_msgTypes[25]
+	mi := &file_cairn_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2563,7 +2729,7 @@ func (x *FinishCommits) String() string {
 func (*FinishCommits) ProtoMessage() {}
 
 func (x *FinishCommits) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[25]
+	mi := &file_cairn_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2576,7 +2742,7 @@ func (x *FinishCommits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishCommits.ProtoReflect.Descriptor instead.
 func (*FinishCommits) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{25}
+	return file_cairn_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *FinishCommits) GetJob() string {
@@ -2654,7 +2820,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_cairn_proto_msgTypes[26]
+	mi := &file_cairn_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2666,7 +2832,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[26]
+	mi := &file_cairn_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2679,7 +2845,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{26}
+	return file_cairn_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Plan) GetRequest() string {
@@ -2721,7 +2887,7 @@ type Logs struct {
 
 func (x *Logs) Reset() {
 	*x = Logs{}
-	mi := &file_cairn_proto_msgTypes[27]
+	mi := &file_cairn_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2733,7 +2899,7 @@ func (x *Logs) String() string {
 func (*Logs) ProtoMessage() {}
 
 func (x *Logs) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[27]
+	mi := &file_cairn_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2746,7 +2912,7 @@ func (x *Logs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Logs.ProtoReflect.Descriptor instead.
 func (*Logs) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{27}
+	return file_cairn_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Logs) GetRequest() string {
@@ -2780,6 +2946,7 @@ type TaskMessage struct {
 	//	*TaskMessage_Decline
 	//	*TaskMessage_CommitDone
 	//	*TaskMessage_Stats
+	//	*TaskMessage_SourceTimes
 	Body          isTaskMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2787,7 +2954,7 @@ type TaskMessage struct {
 
 func (x *TaskMessage) Reset() {
 	*x = TaskMessage{}
-	mi := &file_cairn_proto_msgTypes[28]
+	mi := &file_cairn_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2799,7 +2966,7 @@ func (x *TaskMessage) String() string {
 func (*TaskMessage) ProtoMessage() {}
 
 func (x *TaskMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[28]
+	mi := &file_cairn_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2812,7 +2979,7 @@ func (x *TaskMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskMessage.ProtoReflect.Descriptor instead.
 func (*TaskMessage) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{28}
+	return file_cairn_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *TaskMessage) GetBody() isTaskMessage_Body {
@@ -2876,6 +3043,15 @@ func (x *TaskMessage) GetStats() *ProcessStats {
 	return nil
 }
 
+func (x *TaskMessage) GetSourceTimes() *SourceTimes {
+	if x != nil {
+		if x, ok := x.Body.(*TaskMessage_SourceTimes); ok {
+			return x.SourceTimes
+		}
+	}
+	return nil
+}
+
 type isTaskMessage_Body interface {
 	isTaskMessage_Body()
 }
@@ -2904,6 +3080,10 @@ type TaskMessage_Stats struct {
 	Stats *ProcessStats `protobuf:"bytes,6,opt,name=stats,proto3,oneof"`
 }
 
+type TaskMessage_SourceTimes struct {
+	SourceTimes *SourceTimes `protobuf:"bytes,7,opt,name=source_times,json=sourceTimes,proto3,oneof"`
+}
+
 func (*TaskMessage_Hello) isTaskMessage_Body() {}
 
 func (*TaskMessage_Status) isTaskMessage_Body() {}
@@ -2916,6 +3096,8 @@ func (*TaskMessage_CommitDone) isTaskMessage_Body() {}
 
 func (*TaskMessage_Stats) isTaskMessage_Body() {}
 
+func (*TaskMessage_SourceTimes) isTaskMessage_Body() {}
+
 type TaskHello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -2927,7 +3109,7 @@ type TaskHello struct {
 
 func (x *TaskHello) Reset() {
 	*x = TaskHello{}
-	mi := &file_cairn_proto_msgTypes[29]
+	mi := &file_cairn_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2939,7 +3121,7 @@ func (x *TaskHello) String() string {
 func (*TaskHello) ProtoMessage() {}
 
 func (x *TaskHello) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[29]
+	mi := &file_cairn_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2952,7 +3134,7 @@ func (x *TaskHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskHello.ProtoReflect.Descriptor instead.
 func (*TaskHello) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{29}
+	return file_cairn_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *TaskHello) GetJob() string {
@@ -2988,6 +3170,7 @@ type TaskOrder struct {
 	//	*TaskOrder_Outcome
 	//	*TaskOrder_CommitsKnown
 	//	*TaskOrder_FinishCommits
+	//	*TaskOrder_SourceTimes
 	Body          isTaskOrder_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2995,7 +3178,7 @@ type TaskOrder struct {
 
 func (x *TaskOrder) Reset() {
 	*x = TaskOrder{}
-	mi := &file_cairn_proto_msgTypes[30]
+	mi := &file_cairn_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3007,7 +3190,7 @@ func (x *TaskOrder) String() string {
 func (*TaskOrder) ProtoMessage() {}
 
 func (x *TaskOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[30]
+	mi := &file_cairn_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3020,7 +3203,7 @@ func (x *TaskOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskOrder.ProtoReflect.Descriptor instead.
 func (*TaskOrder) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{30}
+	return file_cairn_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *TaskOrder) GetBody() isTaskOrder_Body {
@@ -3102,6 +3285,15 @@ func (x *TaskOrder) GetFinishCommits() *FinishCommits {
 	return nil
 }
 
+func (x *TaskOrder) GetSourceTimes() *SourceTimes {
+	if x != nil {
+		if x, ok := x.Body.(*TaskOrder_SourceTimes); ok {
+			return x.SourceTimes
+		}
+	}
+	return nil
+}
+
 type isTaskOrder_Body interface {
 	isTaskOrder_Body()
 }
@@ -3138,6 +3330,10 @@ type TaskOrder_FinishCommits struct {
 	FinishCommits *FinishCommits `protobuf:"bytes,8,opt,name=finish_commits,json=finishCommits,proto3,oneof"`
 }
 
+type TaskOrder_SourceTimes struct {
+	SourceTimes *SourceTimes `protobuf:"bytes,9,opt,name=source_times,json=sourceTimes,proto3,oneof"`
+}
+
 func (*TaskOrder_Welcome) isTaskOrder_Body() {}
 
 func (*TaskOrder_Deploy) isTaskOrder_Body() {}
@@ -3154,6 +3350,8 @@ func (*TaskOrder_CommitsKnown) isTaskOrder_Body() {}
 
 func (*TaskOrder_FinishCommits) isTaskOrder_Body() {}
 
+func (*TaskOrder_SourceTimes) isTaskOrder_Body() {}
+
 type TaskWelcome struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cluster       string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
@@ -3169,7 +3367,7 @@ type TaskWelcome struct {
 
 func (x *TaskWelcome) Reset() {
 	*x = TaskWelcome{}
-	mi := &file_cairn_proto_msgTypes[31]
+	mi := &file_cairn_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3181,7 +3379,7 @@ func (x *TaskWelcome) String() string {
 func (*TaskWelcome) ProtoMessage() {}
 
 func (x *TaskWelcome) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[31]
+	mi := &file_cairn_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3194,7 +3392,7 @@ func (x *TaskWelcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskWelcome.ProtoReflect.Descriptor instead.
 func (*TaskWelcome) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{31}
+	return file_cairn_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *TaskWelcome) GetCluster() string {
@@ -3255,7 +3453,7 @@ type Raw struct {
 
 func (x *Raw) Reset() {
 	*x = Raw{}
-	mi := &file_cairn_proto_msgTypes[32]
+	mi := &file_cairn_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3267,7 +3465,7 @@ func (x *Raw) String() string {
 func (*Raw) ProtoMessage() {}
 
 func (x *Raw) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[32]
+	mi := &file_cairn_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3280,7 +3478,7 @@ func (x *Raw) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Raw.ProtoReflect.Descriptor instead.
 func (*Raw) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{32}
+	return file_cairn_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Raw) GetData() []byte {
@@ -3304,7 +3502,7 @@ type AnnounceRequest struct {
 
 func (x *AnnounceRequest) Reset() {
 	*x = AnnounceRequest{}
-	mi := &file_cairn_proto_msgTypes[33]
+	mi := &file_cairn_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3316,7 +3514,7 @@ func (x *AnnounceRequest) String() string {
 func (*AnnounceRequest) ProtoMessage() {}
 
 func (x *AnnounceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[33]
+	mi := &file_cairn_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3329,7 +3527,7 @@ func (x *AnnounceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnounceRequest.ProtoReflect.Descriptor instead.
 func (*AnnounceRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{33}
+	return file_cairn_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AnnounceRequest) GetController() string {
@@ -3382,7 +3580,7 @@ type AnnounceResponse struct {
 
 func (x *AnnounceResponse) Reset() {
 	*x = AnnounceResponse{}
-	mi := &file_cairn_proto_msgTypes[34]
+	mi := &file_cairn_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3394,7 +3592,7 @@ func (x *AnnounceResponse) String() string {
 func (*AnnounceResponse) ProtoMessage() {}
 
 func (x *AnnounceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[34]
+	mi := &file_cairn_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3407,7 +3605,7 @@ func (x *AnnounceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnounceResponse.ProtoReflect.Descriptor instead.
 func (*AnnounceResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{34}
+	return file_cairn_proto_rawDescGZIP(), []int{36}
 }
 
 type ClusterStatusRequest struct {
@@ -3418,7 +3616,7 @@ type ClusterStatusRequest struct {
 
 func (x *ClusterStatusRequest) Reset() {
 	*x = ClusterStatusRequest{}
-	mi := &file_cairn_proto_msgTypes[35]
+	mi := &file_cairn_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3430,7 +3628,7 @@ func (x *ClusterStatusRequest) String() string {
 func (*ClusterStatusRequest) ProtoMessage() {}
 
 func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[35]
+	mi := &file_cairn_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3443,7 +3641,7 @@ func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusRequest.ProtoReflect.Descriptor instead.
 func (*ClusterStatusRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{35}
+	return file_cairn_proto_rawDescGZIP(), []int{37}
 }
 
 type ClusterStatusResponse struct {
@@ -3464,7 +3662,7 @@ type ClusterStatusResponse struct {
 
 func (x *ClusterStatusResponse) Reset() {
 	*x = ClusterStatusResponse{}
-	mi := &file_cairn_proto_msgTypes[36]
+	mi := &file_cairn_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3476,7 +3674,7 @@ func (x *ClusterStatusResponse) String() string {
 func (*ClusterStatusResponse) ProtoMessage() {}
 
 func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[36]
+	mi := &file_cairn_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3489,7 +3687,7 @@ func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusResponse.ProtoReflect.Descriptor instead.
 func (*ClusterStatusResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{36}
+	return file_cairn_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ClusterStatusResponse) GetCluster() string {
@@ -3577,7 +3775,7 @@ type Controller struct {
 
 func (x *Controller) Reset() {
 	*x = Controller{}
-	mi := &file_cairn_proto_msgTypes[37]
+	mi := &file_cairn_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3589,7 +3787,7 @@ func (x *Controller) String() string {
 func (*Controller) ProtoMessage() {}
 
 func (x *Controller) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[37]
+	mi := &file_cairn_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3602,7 +3800,7 @@ func (x *Controller) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Controller.ProtoReflect.Descriptor instead.
 func (*Controller) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{37}
+	return file_cairn_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Controller) GetId() string {
@@ -3662,7 +3860,7 @@ type ListWorkersRequest struct {
 
 func (x *ListWorkersRequest) Reset() {
 	*x = ListWorkersRequest{}
-	mi := &file_cairn_proto_msgTypes[38]
+	mi := &file_cairn_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3674,7 +3872,7 @@ func (x *ListWorkersRequest) String() string {
 func (*ListWorkersRequest) ProtoMessage() {}
 
 func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[38]
+	mi := &file_cairn_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3687,7 +3885,7 @@ func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkersRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{38}
+	return file_cairn_proto_rawDescGZIP(), []int{40}
 }
 
 type ListWorkersResponse struct {
@@ -3699,7 +3897,7 @@ type ListWorkersResponse struct {
 
 func (x *ListWorkersResponse) Reset() {
 	*x = ListWorkersResponse{}
-	mi := &file_cairn_proto_msgTypes[39]
+	mi := &file_cairn_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3711,7 +3909,7 @@ func (x *ListWorkersResponse) String() string {
 func (*ListWorkersResponse) ProtoMessage() {}
 
 func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[39]
+	mi := &file_cairn_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3724,7 +3922,7 @@ func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkersResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{39}
+	return file_cairn_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListWorkersResponse) GetWorkers() []*Worker {
@@ -3752,7 +3950,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_cairn_proto_msgTypes[40]
+	mi := &file_cairn_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3764,7 +3962,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[40]
+	mi := &file_cairn_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3777,7 +3975,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{40}
+	return file_cairn_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Worker) GetId() string {
@@ -3861,7 +4059,7 @@ type ArtifactChunk struct {
 
 func (x *ArtifactChunk) Reset() {
 	*x = ArtifactChunk{}
-	mi := &file_cairn_proto_msgTypes[41]
+	mi := &file_cairn_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3873,7 +4071,7 @@ func (x *ArtifactChunk) String() string {
 func (*ArtifactChunk) ProtoMessage() {}
 
 func (x *ArtifactChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[41]
+	mi := &file_cairn_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3886,7 +4084,7 @@ func (x *ArtifactChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArtifactChunk.ProtoReflect.Descriptor instead.
 func (*ArtifactChunk) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{41}
+	return file_cairn_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ArtifactChunk) GetSha256() string {
@@ -3919,7 +4117,7 @@ type PutArtifactResponse struct {
 
 func (x *PutArtifactResponse) Reset() {
 	*x = PutArtifactResponse{}
-	mi := &file_cairn_proto_msgTypes[42]
+	mi := &file_cairn_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3931,7 +4129,7 @@ func (x *PutArtifactResponse) String() string {
 func (*PutArtifactResponse) ProtoMessage() {}
 
 func (x *PutArtifactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[42]
+	mi := &file_cairn_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3944,7 +4142,7 @@ func (x *PutArtifactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutArtifactResponse.ProtoReflect.Descriptor instead.
 func (*PutArtifactResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{42}
+	return file_cairn_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *PutArtifactResponse) GetExisted() bool {
@@ -3969,7 +4167,7 @@ type SubmitJobRequest struct {
 
 func (x *SubmitJobRequest) Reset() {
 	*x = SubmitJobRequest{}
-	mi := &file_cairn_proto_msgTypes[43]
+	mi := &file_cairn_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3981,7 +4179,7 @@ func (x *SubmitJobRequest) String() string {
 func (*SubmitJobRequest) ProtoMessage() {}
 
 func (x *SubmitJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[43]
+	mi := &file_cairn_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3994,7 +4192,7 @@ func (x *SubmitJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJobRequest.ProtoReflect.Descriptor instead.
 func (*SubmitJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{43}
+	return file_cairn_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *SubmitJobRequest) GetName() string {
@@ -4055,7 +4253,7 @@ type SubmitJobResponse struct {
 
 func (x *SubmitJobResponse) Reset() {
 	*x = SubmitJobResponse{}
-	mi := &file_cairn_proto_msgTypes[44]
+	mi := &file_cairn_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4067,7 +4265,7 @@ func (x *SubmitJobResponse) String() string {
 func (*SubmitJobResponse) ProtoMessage() {}
 
 func (x *SubmitJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[44]
+	mi := &file_cairn_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4080,7 +4278,7 @@ func (x *SubmitJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJobResponse.ProtoReflect.Descriptor instead.
 func (*SubmitJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{44}
+	return file_cairn_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SubmitJobResponse) GetJob() string {
@@ -4098,7 +4296,7 @@ type ListJobsRequest struct {
 
 func (x *ListJobsRequest) Reset() {
 	*x = ListJobsRequest{}
-	mi := &file_cairn_proto_msgTypes[45]
+	mi := &file_cairn_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4110,7 +4308,7 @@ func (x *ListJobsRequest) String() string {
 func (*ListJobsRequest) ProtoMessage() {}
 
 func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[45]
+	mi := &file_cairn_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4123,7 +4321,7 @@ func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsRequest.ProtoReflect.Descriptor instead.
 func (*ListJobsRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{45}
+	return file_cairn_proto_rawDescGZIP(), []int{47}
 }
 
 type ListJobsResponse struct {
@@ -4135,7 +4333,7 @@ type ListJobsResponse struct {
 
 func (x *ListJobsResponse) Reset() {
 	*x = ListJobsResponse{}
-	mi := &file_cairn_proto_msgTypes[46]
+	mi := &file_cairn_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4147,7 +4345,7 @@ func (x *ListJobsResponse) String() string {
 func (*ListJobsResponse) ProtoMessage() {}
 
 func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[46]
+	mi := &file_cairn_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4160,7 +4358,7 @@ func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsResponse.ProtoReflect.Descriptor instead.
 func (*ListJobsResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{46}
+	return file_cairn_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListJobsResponse) GetJobs() []*JobSummary {
@@ -4188,7 +4386,7 @@ type JobSummary struct {
 
 func (x *JobSummary) Reset() {
 	*x = JobSummary{}
-	mi := &file_cairn_proto_msgTypes[47]
+	mi := &file_cairn_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4200,7 +4398,7 @@ func (x *JobSummary) String() string {
 func (*JobSummary) ProtoMessage() {}
 
 func (x *JobSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[47]
+	mi := &file_cairn_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4213,7 +4411,7 @@ func (x *JobSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobSummary.ProtoReflect.Descriptor instead.
 func (*JobSummary) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{47}
+	return file_cairn_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *JobSummary) GetId() string {
@@ -4295,7 +4493,7 @@ type GetJobRequest struct {
 
 func (x *GetJobRequest) Reset() {
 	*x = GetJobRequest{}
-	mi := &file_cairn_proto_msgTypes[48]
+	mi := &file_cairn_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4307,7 +4505,7 @@ func (x *GetJobRequest) String() string {
 func (*GetJobRequest) ProtoMessage() {}
 
 func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[48]
+	mi := &file_cairn_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4320,7 +4518,7 @@ func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobRequest.ProtoReflect.Descriptor instead.
 func (*GetJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{48}
+	return file_cairn_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GetJobRequest) GetJob() string {
@@ -4351,7 +4549,7 @@ type GetJobResponse struct {
 
 func (x *GetJobResponse) Reset() {
 	*x = GetJobResponse{}
-	mi := &file_cairn_proto_msgTypes[49]
+	mi := &file_cairn_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4363,7 +4561,7 @@ func (x *GetJobResponse) String() string {
 func (*GetJobResponse) ProtoMessage() {}
 
 func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[49]
+	mi := &file_cairn_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4376,7 +4574,7 @@ func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobResponse.ProtoReflect.Descriptor instead.
 func (*GetJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{49}
+	return file_cairn_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GetJobResponse) GetSummary() *JobSummary {
@@ -4486,7 +4684,7 @@ type RestoreView struct {
 
 func (x *RestoreView) Reset() {
 	*x = RestoreView{}
-	mi := &file_cairn_proto_msgTypes[50]
+	mi := &file_cairn_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4498,7 +4696,7 @@ func (x *RestoreView) String() string {
 func (*RestoreView) ProtoMessage() {}
 
 func (x *RestoreView) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[50]
+	mi := &file_cairn_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4511,7 +4709,7 @@ func (x *RestoreView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreView.ProtoReflect.Descriptor instead.
 func (*RestoreView) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{50}
+	return file_cairn_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *RestoreView) GetWorker() string {
@@ -4578,7 +4776,7 @@ type Damage struct {
 
 func (x *Damage) Reset() {
 	*x = Damage{}
-	mi := &file_cairn_proto_msgTypes[51]
+	mi := &file_cairn_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4590,7 +4788,7 @@ func (x *Damage) String() string {
 func (*Damage) ProtoMessage() {}
 
 func (x *Damage) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[51]
+	mi := &file_cairn_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4603,7 +4801,7 @@ func (x *Damage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Damage.ProtoReflect.Descriptor instead.
 func (*Damage) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{51}
+	return file_cairn_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Damage) GetObjects() []*DamagedObject {
@@ -4637,7 +4835,7 @@ type DamagedObject struct {
 
 func (x *DamagedObject) Reset() {
 	*x = DamagedObject{}
-	mi := &file_cairn_proto_msgTypes[52]
+	mi := &file_cairn_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4649,7 +4847,7 @@ func (x *DamagedObject) String() string {
 func (*DamagedObject) ProtoMessage() {}
 
 func (x *DamagedObject) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[52]
+	mi := &file_cairn_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4662,7 +4860,7 @@ func (x *DamagedObject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DamagedObject.ProtoReflect.Descriptor instead.
 func (*DamagedObject) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{52}
+	return file_cairn_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *DamagedObject) GetKey() string {
@@ -4689,7 +4887,7 @@ type PublishedSink struct {
 
 func (x *PublishedSink) Reset() {
 	*x = PublishedSink{}
-	mi := &file_cairn_proto_msgTypes[53]
+	mi := &file_cairn_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4701,7 +4899,7 @@ func (x *PublishedSink) String() string {
 func (*PublishedSink) ProtoMessage() {}
 
 func (x *PublishedSink) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[53]
+	mi := &file_cairn_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4714,7 +4912,7 @@ func (x *PublishedSink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishedSink.ProtoReflect.Descriptor instead.
 func (*PublishedSink) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{53}
+	return file_cairn_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PublishedSink) GetUid() string {
@@ -4744,7 +4942,7 @@ type SubtaskView struct {
 
 func (x *SubtaskView) Reset() {
 	*x = SubtaskView{}
-	mi := &file_cairn_proto_msgTypes[54]
+	mi := &file_cairn_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4756,7 +4954,7 @@ func (x *SubtaskView) String() string {
 func (*SubtaskView) ProtoMessage() {}
 
 func (x *SubtaskView) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[54]
+	mi := &file_cairn_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4769,7 +4967,7 @@ func (x *SubtaskView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskView.ProtoReflect.Descriptor instead.
 func (*SubtaskView) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{54}
+	return file_cairn_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *SubtaskView) GetSubtask() *Subtask {
@@ -4819,7 +5017,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_cairn_proto_msgTypes[55]
+	mi := &file_cairn_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4831,7 +5029,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[55]
+	mi := &file_cairn_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4844,7 +5042,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{55}
+	return file_cairn_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Failure) GetAtUnixMs() int64 {
@@ -4885,7 +5083,7 @@ type CancelJobRequest struct {
 
 func (x *CancelJobRequest) Reset() {
 	*x = CancelJobRequest{}
-	mi := &file_cairn_proto_msgTypes[56]
+	mi := &file_cairn_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4897,7 +5095,7 @@ func (x *CancelJobRequest) String() string {
 func (*CancelJobRequest) ProtoMessage() {}
 
 func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[56]
+	mi := &file_cairn_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4910,7 +5108,7 @@ func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobRequest.ProtoReflect.Descriptor instead.
 func (*CancelJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{56}
+	return file_cairn_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *CancelJobRequest) GetJob() string {
@@ -4936,7 +5134,7 @@ type CancelJobResponse struct {
 
 func (x *CancelJobResponse) Reset() {
 	*x = CancelJobResponse{}
-	mi := &file_cairn_proto_msgTypes[57]
+	mi := &file_cairn_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4948,7 +5146,7 @@ func (x *CancelJobResponse) String() string {
 func (*CancelJobResponse) ProtoMessage() {}
 
 func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[57]
+	mi := &file_cairn_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4961,7 +5159,7 @@ func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobResponse.ProtoReflect.Descriptor instead.
 func (*CancelJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{57}
+	return file_cairn_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *CancelJobResponse) GetStatus() string {
@@ -4984,7 +5182,7 @@ type RestartJobRequest struct {
 
 func (x *RestartJobRequest) Reset() {
 	*x = RestartJobRequest{}
-	mi := &file_cairn_proto_msgTypes[58]
+	mi := &file_cairn_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4996,7 +5194,7 @@ func (x *RestartJobRequest) String() string {
 func (*RestartJobRequest) ProtoMessage() {}
 
 func (x *RestartJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[58]
+	mi := &file_cairn_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5009,7 +5207,7 @@ func (x *RestartJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartJobRequest.ProtoReflect.Descriptor instead.
 func (*RestartJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{58}
+	return file_cairn_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *RestartJobRequest) GetJob() string {
@@ -5045,7 +5243,7 @@ type RestartJobResponse struct {
 
 func (x *RestartJobResponse) Reset() {
 	*x = RestartJobResponse{}
-	mi := &file_cairn_proto_msgTypes[59]
+	mi := &file_cairn_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5057,7 +5255,7 @@ func (x *RestartJobResponse) String() string {
 func (*RestartJobResponse) ProtoMessage() {}
 
 func (x *RestartJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[59]
+	mi := &file_cairn_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5070,7 +5268,7 @@ func (x *RestartJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartJobResponse.ProtoReflect.Descriptor instead.
 func (*RestartJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{59}
+	return file_cairn_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *RestartJobResponse) GetAttempt() uint64 {
@@ -5112,7 +5310,7 @@ type JobLogsRequest struct {
 
 func (x *JobLogsRequest) Reset() {
 	*x = JobLogsRequest{}
-	mi := &file_cairn_proto_msgTypes[60]
+	mi := &file_cairn_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5124,7 +5322,7 @@ func (x *JobLogsRequest) String() string {
 func (*JobLogsRequest) ProtoMessage() {}
 
 func (x *JobLogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[60]
+	mi := &file_cairn_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5137,7 +5335,7 @@ func (x *JobLogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobLogsRequest.ProtoReflect.Descriptor instead.
 func (*JobLogsRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{60}
+	return file_cairn_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *JobLogsRequest) GetJob() string {
@@ -5170,7 +5368,7 @@ type JobLogsResponse struct {
 
 func (x *JobLogsResponse) Reset() {
 	*x = JobLogsResponse{}
-	mi := &file_cairn_proto_msgTypes[61]
+	mi := &file_cairn_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5182,7 +5380,7 @@ func (x *JobLogsResponse) String() string {
 func (*JobLogsResponse) ProtoMessage() {}
 
 func (x *JobLogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[61]
+	mi := &file_cairn_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5195,7 +5393,7 @@ func (x *JobLogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobLogsResponse.ProtoReflect.Descriptor instead.
 func (*JobLogsResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{61}
+	return file_cairn_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *JobLogsResponse) GetLogs() []*WorkerLog {
@@ -5216,7 +5414,7 @@ type WorkerLog struct {
 
 func (x *WorkerLog) Reset() {
 	*x = WorkerLog{}
-	mi := &file_cairn_proto_msgTypes[62]
+	mi := &file_cairn_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5228,7 +5426,7 @@ func (x *WorkerLog) String() string {
 func (*WorkerLog) ProtoMessage() {}
 
 func (x *WorkerLog) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[62]
+	mi := &file_cairn_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5241,7 +5439,7 @@ func (x *WorkerLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerLog.ProtoReflect.Descriptor instead.
 func (*WorkerLog) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{62}
+	return file_cairn_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *WorkerLog) GetWorker() string {
@@ -5274,7 +5472,7 @@ type ListCheckpointsRequest struct {
 
 func (x *ListCheckpointsRequest) Reset() {
 	*x = ListCheckpointsRequest{}
-	mi := &file_cairn_proto_msgTypes[63]
+	mi := &file_cairn_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5286,7 +5484,7 @@ func (x *ListCheckpointsRequest) String() string {
 func (*ListCheckpointsRequest) ProtoMessage() {}
 
 func (x *ListCheckpointsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[63]
+	mi := &file_cairn_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5299,7 +5497,7 @@ func (x *ListCheckpointsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckpointsRequest.ProtoReflect.Descriptor instead.
 func (*ListCheckpointsRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{63}
+	return file_cairn_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ListCheckpointsRequest) GetJob() string {
@@ -5320,7 +5518,7 @@ type ListCheckpointsResponse struct {
 
 func (x *ListCheckpointsResponse) Reset() {
 	*x = ListCheckpointsResponse{}
-	mi := &file_cairn_proto_msgTypes[64]
+	mi := &file_cairn_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5332,7 +5530,7 @@ func (x *ListCheckpointsResponse) String() string {
 func (*ListCheckpointsResponse) ProtoMessage() {}
 
 func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[64]
+	mi := &file_cairn_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5345,7 +5543,7 @@ func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckpointsResponse.ProtoReflect.Descriptor instead.
 func (*ListCheckpointsResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{64}
+	return file_cairn_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ListCheckpointsResponse) GetCheckpoints() []*CheckpointView {
@@ -5400,7 +5598,7 @@ type CheckpointView struct {
 
 func (x *CheckpointView) Reset() {
 	*x = CheckpointView{}
-	mi := &file_cairn_proto_msgTypes[65]
+	mi := &file_cairn_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5412,7 +5610,7 @@ func (x *CheckpointView) String() string {
 func (*CheckpointView) ProtoMessage() {}
 
 func (x *CheckpointView) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[65]
+	mi := &file_cairn_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5425,7 +5623,7 @@ func (x *CheckpointView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointView.ProtoReflect.Descriptor instead.
 func (*CheckpointView) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{65}
+	return file_cairn_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *CheckpointView) GetId() uint64 {
@@ -5592,7 +5790,7 @@ type GetCheckpointRequest struct {
 
 func (x *GetCheckpointRequest) Reset() {
 	*x = GetCheckpointRequest{}
-	mi := &file_cairn_proto_msgTypes[66]
+	mi := &file_cairn_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5604,7 +5802,7 @@ func (x *GetCheckpointRequest) String() string {
 func (*GetCheckpointRequest) ProtoMessage() {}
 
 func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[66]
+	mi := &file_cairn_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5617,7 +5815,7 @@ func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{66}
+	return file_cairn_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *GetCheckpointRequest) GetJob() string {
@@ -5645,7 +5843,7 @@ type GetCheckpointResponse struct {
 
 func (x *GetCheckpointResponse) Reset() {
 	*x = GetCheckpointResponse{}
-	mi := &file_cairn_proto_msgTypes[67]
+	mi := &file_cairn_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5657,7 +5855,7 @@ func (x *GetCheckpointResponse) String() string {
 func (*GetCheckpointResponse) ProtoMessage() {}
 
 func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[67]
+	mi := &file_cairn_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5670,7 +5868,7 @@ func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*GetCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{67}
+	return file_cairn_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *GetCheckpointResponse) GetCheckpoint() *CheckpointView {
@@ -5704,7 +5902,7 @@ type TriggerCheckpointRequest struct {
 
 func (x *TriggerCheckpointRequest) Reset() {
 	*x = TriggerCheckpointRequest{}
-	mi := &file_cairn_proto_msgTypes[68]
+	mi := &file_cairn_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5716,7 +5914,7 @@ func (x *TriggerCheckpointRequest) String() string {
 func (*TriggerCheckpointRequest) ProtoMessage() {}
 
 func (x *TriggerCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[68]
+	mi := &file_cairn_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5729,7 +5927,7 @@ func (x *TriggerCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriggerCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*TriggerCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{68}
+	return file_cairn_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *TriggerCheckpointRequest) GetJob() string {
@@ -5755,7 +5953,7 @@ type TriggerCheckpointResponse struct {
 
 func (x *TriggerCheckpointResponse) Reset() {
 	*x = TriggerCheckpointResponse{}
-	mi := &file_cairn_proto_msgTypes[69]
+	mi := &file_cairn_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5767,7 +5965,7 @@ func (x *TriggerCheckpointResponse) String() string {
 func (*TriggerCheckpointResponse) ProtoMessage() {}
 
 func (x *TriggerCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[69]
+	mi := &file_cairn_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5780,7 +5978,7 @@ func (x *TriggerCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriggerCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*TriggerCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{69}
+	return file_cairn_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *TriggerCheckpointResponse) GetCheckpoint() uint64 {
@@ -5800,7 +5998,7 @@ type DeleteCheckpointRequest struct {
 
 func (x *DeleteCheckpointRequest) Reset() {
 	*x = DeleteCheckpointRequest{}
-	mi := &file_cairn_proto_msgTypes[70]
+	mi := &file_cairn_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5812,7 +6010,7 @@ func (x *DeleteCheckpointRequest) String() string {
 func (*DeleteCheckpointRequest) ProtoMessage() {}
 
 func (x *DeleteCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[70]
+	mi := &file_cairn_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5825,7 +6023,7 @@ func (x *DeleteCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{70}
+	return file_cairn_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *DeleteCheckpointRequest) GetJob() string {
@@ -5850,7 +6048,7 @@ type DeleteCheckpointResponse struct {
 
 func (x *DeleteCheckpointResponse) Reset() {
 	*x = DeleteCheckpointResponse{}
-	mi := &file_cairn_proto_msgTypes[71]
+	mi := &file_cairn_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5862,7 +6060,7 @@ func (x *DeleteCheckpointResponse) String() string {
 func (*DeleteCheckpointResponse) ProtoMessage() {}
 
 func (x *DeleteCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[71]
+	mi := &file_cairn_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5875,7 +6073,7 @@ func (x *DeleteCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*DeleteCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{71}
+	return file_cairn_proto_rawDescGZIP(), []int{73}
 }
 
 type WatchRequest struct {
@@ -5887,7 +6085,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_cairn_proto_msgTypes[72]
+	mi := &file_cairn_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5899,7 +6097,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[72]
+	mi := &file_cairn_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5912,7 +6110,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{72}
+	return file_cairn_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *WatchRequest) GetJob() string {
@@ -5941,7 +6139,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_cairn_proto_msgTypes[73]
+	mi := &file_cairn_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5953,7 +6151,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[73]
+	mi := &file_cairn_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5966,7 +6164,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{73}
+	return file_cairn_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Event) GetIndex() uint64 {
@@ -6049,7 +6247,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vapi_address\x18\x02 \x01(\tR\n" +
 	"apiAddress\"\x12\n" +
-	"\x10IncarnationEnded\"\xe8\x03\n" +
+	"\x10IncarnationEnded\"\xa4\x04\n" +
 	"\fAgentMessage\x12'\n" +
 	"\x05hello\x18\x01 \x01(\v2\x0f.cairn.v1.HelloH\x00R\x05hello\x123\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x13.cairn.v1.HeartbeatH\x00R\theartbeat\x121\n" +
@@ -6062,7 +6260,9 @@ const file_cairn_proto_rawDesc = "" +
 	"planResult\x127\n" +
 	"\vlogs_result\x18\b \x01(\v2\x14.cairn.v1.LogsResultH\x00R\n" +
 	"logsResult\x12.\n" +
-	"\x05stats\x18\t \x01(\v2\x16.cairn.v1.ProcessStatsH\x00R\x05statsB\x06\n" +
+	"\x05stats\x18\t \x01(\v2\x16.cairn.v1.ProcessStatsH\x00R\x05stats\x12:\n" +
+	"\fsource_times\x18\n" +
+	" \x01(\v2\x15.cairn.v1.SourceTimesH\x00R\vsourceTimesB\x06\n" +
 	"\x04body\"\xdb\x02\n" +
 	"\x05Hello\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12 \n" +
@@ -6162,7 +6362,17 @@ const file_cairn_proto_rawDesc = "" +
 	"\vhedged_puts\x18\x0f \x01(\x03R\n" +
 	"hedgedPuts\x120\n" +
 	"\x14restored_local_bytes\x18\x10 \x01(\x03R\x12restoredLocalBytes\x122\n" +
-	"\x15restored_remote_bytes\x18\x11 \x01(\x03R\x13restoredRemoteBytes\"\xf6\x03\n" +
+	"\x15restored_remote_bytes\x18\x11 \x01(\x03R\x13restoredRemoteBytes\"e\n" +
+	"\vSourceTimes\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x18\n" +
+	"\aattempt\x18\x02 \x01(\x04R\aattempt\x12*\n" +
+	"\x05times\x18\x03 \x03(\v2\x14.cairn.v1.SourceTimeR\x05times\"k\n" +
+	"\n" +
+	"SourceTime\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\tR\x05group\x12\x1b\n" +
+	"\tlowest_ms\x18\x02 \x01(\x03R\blowestMs\x12\x1a\n" +
+	"\bsubtasks\x18\x03 \x01(\x05R\bsubtasks\x12\x0e\n" +
+	"\x02of\x18\x04 \x01(\x05R\x02of\"\xf6\x03\n" +
 	"\fSubtaskStats\x12+\n" +
 	"\asubtask\x18\x01 \x01(\v2\x11.cairn.v1.SubtaskR\asubtask\x12\x1d\n" +
 	"\n" +
@@ -6182,7 +6392,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\x15records_in_per_second\x18\v \x01(\x01R\x12recordsInPerSecond\x123\n" +
 	"\x16records_out_per_second\x18\f \x01(\x01R\x13recordsOutPerSecond\x12\x1b\n" +
 	"\tlag_bytes\x18\r \x01(\x03R\blagBytes\x12\x15\n" +
-	"\x06lag_ms\x18\x0e \x01(\x03R\x05lagMs\"\x96\x04\n" +
+	"\x06lag_ms\x18\x0e \x01(\x03R\x05lagMs\"\xd2\x04\n" +
 	"\rLeaderMessage\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x14\n" +
 	"\x05order\x18\x02 \x01(\x04R\x05order\x12-\n" +
@@ -6196,7 +6406,8 @@ const file_cairn_proto_rawDesc = "" +
 	"\x04logs\x18\n" +
 	" \x01(\v2\x0e.cairn.v1.LogsH\x00R\x04logs\x12=\n" +
 	"\rcommits_known\x18\v \x01(\v2\x16.cairn.v1.CommitsKnownH\x00R\fcommitsKnown\x12@\n" +
-	"\x0efinish_commits\x18\f \x01(\v2\x17.cairn.v1.FinishCommitsH\x00R\rfinishCommitsB\x06\n" +
+	"\x0efinish_commits\x18\f \x01(\v2\x17.cairn.v1.FinishCommitsH\x00R\rfinishCommits\x12:\n" +
+	"\fsource_times\x18\r \x01(\v2\x15.cairn.v1.SourceTimesH\x00R\vsourceTimesB\x06\n" +
 	"\x04body\"\xa0\x01\n" +
 	"\aWelcome\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
@@ -6286,7 +6497,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\x04Logs\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\tR\arequest\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\tR\x03job\x12\x1b\n" +
-	"\tmax_bytes\x18\x03 \x01(\x03R\bmaxBytes\"\xc4\x02\n" +
+	"\tmax_bytes\x18\x03 \x01(\x03R\bmaxBytes\"\x80\x03\n" +
 	"\vTaskMessage\x12+\n" +
 	"\x05hello\x18\x01 \x01(\v2\x13.cairn.v1.TaskHelloH\x00R\x05hello\x121\n" +
 	"\x06status\x18\x02 \x01(\v2\x17.cairn.v1.ProcessStatusH\x00R\x06status\x12+\n" +
@@ -6294,12 +6505,13 @@ const file_cairn_proto_rawDesc = "" +
 	"\adecline\x18\x04 \x01(\v2\x1b.cairn.v1.CheckpointDeclineH\x00R\adecline\x127\n" +
 	"\vcommit_done\x18\x05 \x01(\v2\x14.cairn.v1.CommitDoneH\x00R\n" +
 	"commitDone\x12.\n" +
-	"\x05stats\x18\x06 \x01(\v2\x16.cairn.v1.ProcessStatsH\x00R\x05statsB\x06\n" +
+	"\x05stats\x18\x06 \x01(\v2\x16.cairn.v1.ProcessStatsH\x00R\x05stats\x12:\n" +
+	"\fsource_times\x18\a \x01(\v2\x15.cairn.v1.SourceTimesH\x00R\vsourceTimesB\x06\n" +
 	"\x04body\"I\n" +
 	"\tTaskHello\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x18\n" +
 	"\aprocess\x18\x02 \x01(\tR\aprocess\x12\x10\n" +
-	"\x03pid\x18\x03 \x01(\x05R\x03pid\"\xa0\x03\n" +
+	"\x03pid\x18\x03 \x01(\x05R\x03pid\"\xdc\x03\n" +
 	"\tTaskOrder\x121\n" +
 	"\awelcome\x18\x01 \x01(\v2\x15.cairn.v1.TaskWelcomeH\x00R\awelcome\x12*\n" +
 	"\x06deploy\x18\x02 \x01(\v2\x10.cairn.v1.DeployH\x00R\x06deploy\x12'\n" +
@@ -6308,7 +6520,8 @@ const file_cairn_proto_rawDesc = "" +
 	"\atrigger\x18\x05 \x01(\v2\x11.cairn.v1.TriggerH\x00R\atrigger\x12-\n" +
 	"\aoutcome\x18\x06 \x01(\v2\x11.cairn.v1.OutcomeH\x00R\aoutcome\x12=\n" +
 	"\rcommits_known\x18\a \x01(\v2\x16.cairn.v1.CommitsKnownH\x00R\fcommitsKnown\x12@\n" +
-	"\x0efinish_commits\x18\b \x01(\v2\x17.cairn.v1.FinishCommitsH\x00R\rfinishCommitsB\x06\n" +
+	"\x0efinish_commits\x18\b \x01(\v2\x17.cairn.v1.FinishCommitsH\x00R\rfinishCommits\x12:\n" +
+	"\fsource_times\x18\t \x01(\v2\x15.cairn.v1.SourceTimesH\x00R\vsourceTimesB\x06\n" +
 	"\x04body\"\xd4\x01\n" +
 	"\vTaskWelcome\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12!\n" +
@@ -6616,7 +6829,7 @@ func file_cairn_proto_rawDescGZIP() []byte {
 }
 
 var file_cairn_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_cairn_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
+var file_cairn_proto_msgTypes = make([]protoimpl.MessageInfo, 76)
 var file_cairn_proto_goTypes = []any{
 	(ProcessState)(0),                 // 0: cairn.v1.ProcessState
 	(FailureClass)(0),                 // 1: cairn.v1.FailureClass
@@ -6635,66 +6848,68 @@ var file_cairn_proto_goTypes = []any{
 	(*PlanResult)(nil),                // 14: cairn.v1.PlanResult
 	(*LogsResult)(nil),                // 15: cairn.v1.LogsResult
 	(*ProcessStats)(nil),              // 16: cairn.v1.ProcessStats
-	(*SubtaskStats)(nil),              // 17: cairn.v1.SubtaskStats
-	(*LeaderMessage)(nil),             // 18: cairn.v1.LeaderMessage
-	(*Welcome)(nil),                   // 19: cairn.v1.Welcome
-	(*Deploy)(nil),                    // 20: cairn.v1.Deploy
-	(*Placement)(nil),                 // 21: cairn.v1.Placement
-	(*Start)(nil),                     // 22: cairn.v1.Start
-	(*Peer)(nil),                      // 23: cairn.v1.Peer
-	(*Stop)(nil),                      // 24: cairn.v1.Stop
-	(*Trigger)(nil),                   // 25: cairn.v1.Trigger
-	(*Outcome)(nil),                   // 26: cairn.v1.Outcome
-	(*CommitsKnown)(nil),              // 27: cairn.v1.CommitsKnown
-	(*FinishCommits)(nil),             // 28: cairn.v1.FinishCommits
-	(*Plan)(nil),                      // 29: cairn.v1.Plan
-	(*Logs)(nil),                      // 30: cairn.v1.Logs
-	(*TaskMessage)(nil),               // 31: cairn.v1.TaskMessage
-	(*TaskHello)(nil),                 // 32: cairn.v1.TaskHello
-	(*TaskOrder)(nil),                 // 33: cairn.v1.TaskOrder
-	(*TaskWelcome)(nil),               // 34: cairn.v1.TaskWelcome
-	(*Raw)(nil),                       // 35: cairn.v1.Raw
-	(*AnnounceRequest)(nil),           // 36: cairn.v1.AnnounceRequest
-	(*AnnounceResponse)(nil),          // 37: cairn.v1.AnnounceResponse
-	(*ClusterStatusRequest)(nil),      // 38: cairn.v1.ClusterStatusRequest
-	(*ClusterStatusResponse)(nil),     // 39: cairn.v1.ClusterStatusResponse
-	(*Controller)(nil),                // 40: cairn.v1.Controller
-	(*ListWorkersRequest)(nil),        // 41: cairn.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),       // 42: cairn.v1.ListWorkersResponse
-	(*Worker)(nil),                    // 43: cairn.v1.Worker
-	(*ArtifactChunk)(nil),             // 44: cairn.v1.ArtifactChunk
-	(*PutArtifactResponse)(nil),       // 45: cairn.v1.PutArtifactResponse
-	(*SubmitJobRequest)(nil),          // 46: cairn.v1.SubmitJobRequest
-	(*SubmitJobResponse)(nil),         // 47: cairn.v1.SubmitJobResponse
-	(*ListJobsRequest)(nil),           // 48: cairn.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),          // 49: cairn.v1.ListJobsResponse
-	(*JobSummary)(nil),                // 50: cairn.v1.JobSummary
-	(*GetJobRequest)(nil),             // 51: cairn.v1.GetJobRequest
-	(*GetJobResponse)(nil),            // 52: cairn.v1.GetJobResponse
-	(*RestoreView)(nil),               // 53: cairn.v1.RestoreView
-	(*Damage)(nil),                    // 54: cairn.v1.Damage
-	(*DamagedObject)(nil),             // 55: cairn.v1.DamagedObject
-	(*PublishedSink)(nil),             // 56: cairn.v1.PublishedSink
-	(*SubtaskView)(nil),               // 57: cairn.v1.SubtaskView
-	(*Failure)(nil),                   // 58: cairn.v1.Failure
-	(*CancelJobRequest)(nil),          // 59: cairn.v1.CancelJobRequest
-	(*CancelJobResponse)(nil),         // 60: cairn.v1.CancelJobResponse
-	(*RestartJobRequest)(nil),         // 61: cairn.v1.RestartJobRequest
-	(*RestartJobResponse)(nil),        // 62: cairn.v1.RestartJobResponse
-	(*JobLogsRequest)(nil),            // 63: cairn.v1.JobLogsRequest
-	(*JobLogsResponse)(nil),           // 64: cairn.v1.JobLogsResponse
-	(*WorkerLog)(nil),                 // 65: cairn.v1.WorkerLog
-	(*ListCheckpointsRequest)(nil),    // 66: cairn.v1.ListCheckpointsRequest
-	(*ListCheckpointsResponse)(nil),   // 67: cairn.v1.ListCheckpointsResponse
-	(*CheckpointView)(nil),            // 68: cairn.v1.CheckpointView
-	(*GetCheckpointRequest)(nil),      // 69: cairn.v1.GetCheckpointRequest
-	(*GetCheckpointResponse)(nil),     // 70: cairn.v1.GetCheckpointResponse
-	(*TriggerCheckpointRequest)(nil),  // 71: cairn.v1.TriggerCheckpointRequest
-	(*TriggerCheckpointResponse)(nil), // 72: cairn.v1.TriggerCheckpointResponse
-	(*DeleteCheckpointRequest)(nil),   // 73: cairn.v1.DeleteCheckpointRequest
-	(*DeleteCheckpointResponse)(nil),  // 74: cairn.v1.DeleteCheckpointResponse
-	(*WatchRequest)(nil),              // 75: cairn.v1.WatchRequest
-	(*Event)(nil),                     // 76: cairn.v1.Event
+	(*SourceTimes)(nil),               // 17: cairn.v1.SourceTimes
+	(*SourceTime)(nil),                // 18: cairn.v1.SourceTime
+	(*SubtaskStats)(nil),              // 19: cairn.v1.SubtaskStats
+	(*LeaderMessage)(nil),             // 20: cairn.v1.LeaderMessage
+	(*Welcome)(nil),                   // 21: cairn.v1.Welcome
+	(*Deploy)(nil),                    // 22: cairn.v1.Deploy
+	(*Placement)(nil),                 // 23: cairn.v1.Placement
+	(*Start)(nil),                     // 24: cairn.v1.Start
+	(*Peer)(nil),                      // 25: cairn.v1.Peer
+	(*Stop)(nil),                      // 26: cairn.v1.Stop
+	(*Trigger)(nil),                   // 27: cairn.v1.Trigger
+	(*Outcome)(nil),                   // 28: cairn.v1.Outcome
+	(*CommitsKnown)(nil),              // 29: cairn.v1.CommitsKnown
+	(*FinishCommits)(nil),             // 30: cairn.v1.FinishCommits
+	(*Plan)(nil),                      // 31: cairn.v1.Plan
+	(*Logs)(nil),                      // 32: cairn.v1.Logs
+	(*TaskMessage)(nil),               // 33: cairn.v1.TaskMessage
+	(*TaskHello)(nil),                 // 34: cairn.v1.TaskHello
+	(*TaskOrder)(nil),                 // 35: cairn.v1.TaskOrder
+	(*TaskWelcome)(nil),               // 36: cairn.v1.TaskWelcome
+	(*Raw)(nil),                       // 37: cairn.v1.Raw
+	(*AnnounceRequest)(nil),           // 38: cairn.v1.AnnounceRequest
+	(*AnnounceResponse)(nil),          // 39: cairn.v1.AnnounceResponse
+	(*ClusterStatusRequest)(nil),      // 40: cairn.v1.ClusterStatusRequest
+	(*ClusterStatusResponse)(nil),     // 41: cairn.v1.ClusterStatusResponse
+	(*Controller)(nil),                // 42: cairn.v1.Controller
+	(*ListWorkersRequest)(nil),        // 43: cairn.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),       // 44: cairn.v1.ListWorkersResponse
+	(*Worker)(nil),                    // 45: cairn.v1.Worker
+	(*ArtifactChunk)(nil),             // 46: cairn.v1.ArtifactChunk
+	(*PutArtifactResponse)(nil),       // 47: cairn.v1.PutArtifactResponse
+	(*SubmitJobRequest)(nil),          // 48: cairn.v1.SubmitJobRequest
+	(*SubmitJobResponse)(nil),         // 49: cairn.v1.SubmitJobResponse
+	(*ListJobsRequest)(nil),           // 50: cairn.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),          // 51: cairn.v1.ListJobsResponse
+	(*JobSummary)(nil),                // 52: cairn.v1.JobSummary
+	(*GetJobRequest)(nil),             // 53: cairn.v1.GetJobRequest
+	(*GetJobResponse)(nil),            // 54: cairn.v1.GetJobResponse
+	(*RestoreView)(nil),               // 55: cairn.v1.RestoreView
+	(*Damage)(nil),                    // 56: cairn.v1.Damage
+	(*DamagedObject)(nil),             // 57: cairn.v1.DamagedObject
+	(*PublishedSink)(nil),             // 58: cairn.v1.PublishedSink
+	(*SubtaskView)(nil),               // 59: cairn.v1.SubtaskView
+	(*Failure)(nil),                   // 60: cairn.v1.Failure
+	(*CancelJobRequest)(nil),          // 61: cairn.v1.CancelJobRequest
+	(*CancelJobResponse)(nil),         // 62: cairn.v1.CancelJobResponse
+	(*RestartJobRequest)(nil),         // 63: cairn.v1.RestartJobRequest
+	(*RestartJobResponse)(nil),        // 64: cairn.v1.RestartJobResponse
+	(*JobLogsRequest)(nil),            // 65: cairn.v1.JobLogsRequest
+	(*JobLogsResponse)(nil),           // 66: cairn.v1.JobLogsResponse
+	(*WorkerLog)(nil),                 // 67: cairn.v1.WorkerLog
+	(*ListCheckpointsRequest)(nil),    // 68: cairn.v1.ListCheckpointsRequest
+	(*ListCheckpointsResponse)(nil),   // 69: cairn.v1.ListCheckpointsResponse
+	(*CheckpointView)(nil),            // 70: cairn.v1.CheckpointView
+	(*GetCheckpointRequest)(nil),      // 71: cairn.v1.GetCheckpointRequest
+	(*GetCheckpointResponse)(nil),     // 72: cairn.v1.GetCheckpointResponse
+	(*TriggerCheckpointRequest)(nil),  // 73: cairn.v1.TriggerCheckpointRequest
+	(*TriggerCheckpointResponse)(nil), // 74: cairn.v1.TriggerCheckpointResponse
+	(*DeleteCheckpointRequest)(nil),   // 75: cairn.v1.DeleteCheckpointRequest
+	(*DeleteCheckpointResponse)(nil),  // 76: cairn.v1.DeleteCheckpointResponse
+	(*WatchRequest)(nil),              // 77: cairn.v1.WatchRequest
+	(*Event)(nil),                     // 78: cairn.v1.Event
 }
 var file_cairn_proto_depIdxs = []int32{
 	6,  // 0: cairn.v1.AgentMessage.hello:type_name -> cairn.v1.Hello
@@ -6706,102 +6921,107 @@ var file_cairn_proto_depIdxs = []int32{
 	14, // 6: cairn.v1.AgentMessage.plan_result:type_name -> cairn.v1.PlanResult
 	15, // 7: cairn.v1.AgentMessage.logs_result:type_name -> cairn.v1.LogsResult
 	16, // 8: cairn.v1.AgentMessage.stats:type_name -> cairn.v1.ProcessStats
-	7,  // 9: cairn.v1.Hello.processes:type_name -> cairn.v1.ProcessReport
-	9,  // 10: cairn.v1.ProcessReport.status:type_name -> cairn.v1.ProcessStatus
-	11, // 11: cairn.v1.ProcessReport.acks:type_name -> cairn.v1.CheckpointAck
-	12, // 12: cairn.v1.ProcessReport.declines:type_name -> cairn.v1.CheckpointDecline
-	13, // 13: cairn.v1.ProcessReport.commits:type_name -> cairn.v1.CommitDone
-	0,  // 14: cairn.v1.ProcessStatus.state:type_name -> cairn.v1.ProcessState
-	10, // 15: cairn.v1.ProcessStatus.subtasks:type_name -> cairn.v1.Subtask
-	1,  // 16: cairn.v1.ProcessStatus.class:type_name -> cairn.v1.FailureClass
-	17, // 17: cairn.v1.ProcessStats.subtasks:type_name -> cairn.v1.SubtaskStats
-	10, // 18: cairn.v1.SubtaskStats.subtask:type_name -> cairn.v1.Subtask
-	19, // 19: cairn.v1.LeaderMessage.welcome:type_name -> cairn.v1.Welcome
-	20, // 20: cairn.v1.LeaderMessage.deploy:type_name -> cairn.v1.Deploy
-	22, // 21: cairn.v1.LeaderMessage.start:type_name -> cairn.v1.Start
-	24, // 22: cairn.v1.LeaderMessage.stop:type_name -> cairn.v1.Stop
-	25, // 23: cairn.v1.LeaderMessage.trigger:type_name -> cairn.v1.Trigger
-	26, // 24: cairn.v1.LeaderMessage.outcome:type_name -> cairn.v1.Outcome
-	29, // 25: cairn.v1.LeaderMessage.plan:type_name -> cairn.v1.Plan
-	30, // 26: cairn.v1.LeaderMessage.logs:type_name -> cairn.v1.Logs
-	27, // 27: cairn.v1.LeaderMessage.commits_known:type_name -> cairn.v1.CommitsKnown
-	28, // 28: cairn.v1.LeaderMessage.finish_commits:type_name -> cairn.v1.FinishCommits
-	21, // 29: cairn.v1.Deploy.placements:type_name -> cairn.v1.Placement
-	10, // 30: cairn.v1.Placement.subtask:type_name -> cairn.v1.Subtask
-	23, // 31: cairn.v1.Start.peers:type_name -> cairn.v1.Peer
-	2,  // 32: cairn.v1.Outcome.kind:type_name -> cairn.v1.OutcomeKind
-	32, // 33: cairn.v1.TaskMessage.hello:type_name -> cairn.v1.TaskHello
-	9,  // 34: cairn.v1.TaskMessage.status:type_name -> cairn.v1.ProcessStatus
-	11, // 35: cairn.v1.TaskMessage.ack:type_name -> cairn.v1.CheckpointAck
-	12, // 36: cairn.v1.TaskMessage.decline:type_name -> cairn.v1.CheckpointDecline
-	13, // 37: cairn.v1.TaskMessage.commit_done:type_name -> cairn.v1.CommitDone
-	16, // 38: cairn.v1.TaskMessage.stats:type_name -> cairn.v1.ProcessStats
-	34, // 39: cairn.v1.TaskOrder.welcome:type_name -> cairn.v1.TaskWelcome
-	20, // 40: cairn.v1.TaskOrder.deploy:type_name -> cairn.v1.Deploy
-	22, // 41: cairn.v1.TaskOrder.start:type_name -> cairn.v1.Start
-	24, // 42: cairn.v1.TaskOrder.stop:type_name -> cairn.v1.Stop
-	25, // 43: cairn.v1.TaskOrder.trigger:type_name -> cairn.v1.Trigger
-	26, // 44: cairn.v1.TaskOrder.outcome:type_name -> cairn.v1.Outcome
-	27, // 45: cairn.v1.TaskOrder.commits_known:type_name -> cairn.v1.CommitsKnown
-	28, // 46: cairn.v1.TaskOrder.finish_commits:type_name -> cairn.v1.FinishCommits
-	40, // 47: cairn.v1.ClusterStatusResponse.controllers:type_name -> cairn.v1.Controller
-	43, // 48: cairn.v1.ListWorkersResponse.workers:type_name -> cairn.v1.Worker
-	50, // 49: cairn.v1.ListJobsResponse.jobs:type_name -> cairn.v1.JobSummary
-	50, // 50: cairn.v1.GetJobResponse.summary:type_name -> cairn.v1.JobSummary
-	57, // 51: cairn.v1.GetJobResponse.subtasks:type_name -> cairn.v1.SubtaskView
-	58, // 52: cairn.v1.GetJobResponse.failures:type_name -> cairn.v1.Failure
-	16, // 53: cairn.v1.GetJobResponse.stats:type_name -> cairn.v1.ProcessStats
-	53, // 54: cairn.v1.GetJobResponse.restores:type_name -> cairn.v1.RestoreView
-	54, // 55: cairn.v1.GetJobResponse.damage:type_name -> cairn.v1.Damage
-	55, // 56: cairn.v1.Damage.objects:type_name -> cairn.v1.DamagedObject
-	56, // 57: cairn.v1.Damage.published:type_name -> cairn.v1.PublishedSink
-	10, // 58: cairn.v1.SubtaskView.subtask:type_name -> cairn.v1.Subtask
-	17, // 59: cairn.v1.SubtaskView.stats:type_name -> cairn.v1.SubtaskStats
-	56, // 60: cairn.v1.RestartJobResponse.again:type_name -> cairn.v1.PublishedSink
-	65, // 61: cairn.v1.JobLogsResponse.logs:type_name -> cairn.v1.WorkerLog
-	68, // 62: cairn.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.v1.CheckpointView
-	68, // 63: cairn.v1.GetCheckpointResponse.checkpoint:type_name -> cairn.v1.CheckpointView
-	5,  // 64: cairn.v1.Session.Attach:input_type -> cairn.v1.AgentMessage
-	31, // 65: cairn.v1.Supervisor.Attach:input_type -> cairn.v1.TaskMessage
-	35, // 66: cairn.v1.Exchange.Channel:input_type -> cairn.v1.Raw
-	36, // 67: cairn.v1.Members.Announce:input_type -> cairn.v1.AnnounceRequest
-	38, // 68: cairn.v1.Control.ClusterStatus:input_type -> cairn.v1.ClusterStatusRequest
-	41, // 69: cairn.v1.Control.ListWorkers:input_type -> cairn.v1.ListWorkersRequest
-	44, // 70: cairn.v1.Control.PutArtifact:input_type -> cairn.v1.ArtifactChunk
-	46, // 71: cairn.v1.Control.SubmitJob:input_type -> cairn.v1.SubmitJobRequest
-	48, // 72: cairn.v1.Control.ListJobs:input_type -> cairn.v1.ListJobsRequest
-	51, // 73: cairn.v1.Control.GetJob:input_type -> cairn.v1.GetJobRequest
-	59, // 74: cairn.v1.Control.CancelJob:input_type -> cairn.v1.CancelJobRequest
-	61, // 75: cairn.v1.Control.RestartJob:input_type -> cairn.v1.RestartJobRequest
-	63, // 76: cairn.v1.Control.JobLogs:input_type -> cairn.v1.JobLogsRequest
-	66, // 77: cairn.v1.Control.ListCheckpoints:input_type -> cairn.v1.ListCheckpointsRequest
-	69, // 78: cairn.v1.Control.GetCheckpoint:input_type -> cairn.v1.GetCheckpointRequest
-	71, // 79: cairn.v1.Control.TriggerCheckpoint:input_type -> cairn.v1.TriggerCheckpointRequest
-	73, // 80: cairn.v1.Control.DeleteCheckpoint:input_type -> cairn.v1.DeleteCheckpointRequest
-	75, // 81: cairn.v1.Control.Watch:input_type -> cairn.v1.WatchRequest
-	18, // 82: cairn.v1.Session.Attach:output_type -> cairn.v1.LeaderMessage
-	33, // 83: cairn.v1.Supervisor.Attach:output_type -> cairn.v1.TaskOrder
-	35, // 84: cairn.v1.Exchange.Channel:output_type -> cairn.v1.Raw
-	37, // 85: cairn.v1.Members.Announce:output_type -> cairn.v1.AnnounceResponse
-	39, // 86: cairn.v1.Control.ClusterStatus:output_type -> cairn.v1.ClusterStatusResponse
-	42, // 87: cairn.v1.Control.ListWorkers:output_type -> cairn.v1.ListWorkersResponse
-	45, // 88: cairn.v1.Control.PutArtifact:output_type -> cairn.v1.PutArtifactResponse
-	47, // 89: cairn.v1.Control.SubmitJob:output_type -> cairn.v1.SubmitJobResponse
-	49, // 90: cairn.v1.Control.ListJobs:output_type -> cairn.v1.ListJobsResponse
-	52, // 91: cairn.v1.Control.GetJob:output_type -> cairn.v1.GetJobResponse
-	60, // 92: cairn.v1.Control.CancelJob:output_type -> cairn.v1.CancelJobResponse
-	62, // 93: cairn.v1.Control.RestartJob:output_type -> cairn.v1.RestartJobResponse
-	64, // 94: cairn.v1.Control.JobLogs:output_type -> cairn.v1.JobLogsResponse
-	67, // 95: cairn.v1.Control.ListCheckpoints:output_type -> cairn.v1.ListCheckpointsResponse
-	70, // 96: cairn.v1.Control.GetCheckpoint:output_type -> cairn.v1.GetCheckpointResponse
-	72, // 97: cairn.v1.Control.TriggerCheckpoint:output_type -> cairn.v1.TriggerCheckpointResponse
-	74, // 98: cairn.v1.Control.DeleteCheckpoint:output_type -> cairn.v1.DeleteCheckpointResponse
-	76, // 99: cairn.v1.Control.Watch:output_type -> cairn.v1.Event
-	82, // [82:100] is the sub-list for method output_type
-	64, // [64:82] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	17, // 9: cairn.v1.AgentMessage.source_times:type_name -> cairn.v1.SourceTimes
+	7,  // 10: cairn.v1.Hello.processes:type_name -> cairn.v1.ProcessReport
+	9,  // 11: cairn.v1.ProcessReport.status:type_name -> cairn.v1.ProcessStatus
+	11, // 12: cairn.v1.ProcessReport.acks:type_name -> cairn.v1.CheckpointAck
+	12, // 13: cairn.v1.ProcessReport.declines:type_name -> cairn.v1.CheckpointDecline
+	13, // 14: cairn.v1.ProcessReport.commits:type_name -> cairn.v1.CommitDone
+	0,  // 15: cairn.v1.ProcessStatus.state:type_name -> cairn.v1.ProcessState
+	10, // 16: cairn.v1.ProcessStatus.subtasks:type_name -> cairn.v1.Subtask
+	1,  // 17: cairn.v1.ProcessStatus.class:type_name -> cairn.v1.FailureClass
+	19, // 18: cairn.v1.ProcessStats.subtasks:type_name -> cairn.v1.SubtaskStats
+	18, // 19: cairn.v1.SourceTimes.times:type_name -> cairn.v1.SourceTime
+	10, // 20: cairn.v1.SubtaskStats.subtask:type_name -> cairn.v1.Subtask
+	21, // 21: cairn.v1.LeaderMessage.welcome:type_name -> cairn.v1.Welcome
+	22, // 22: cairn.v1.LeaderMessage.deploy:type_name -> cairn.v1.Deploy
+	24, // 23: cairn.v1.LeaderMessage.start:type_name -> cairn.v1.Start
+	26, // 24: cairn.v1.LeaderMessage.stop:type_name -> cairn.v1.Stop
+	27, // 25: cairn.v1.LeaderMessage.trigger:type_name -> cairn.v1.Trigger
+	28, // 26: cairn.v1.LeaderMessage.outcome:type_name -> cairn.v1.Outcome
+	31, // 27: cairn.v1.LeaderMessage.plan:type_name -> cairn.v1.Plan
+	32, // 28: cairn.v1.LeaderMessage.logs:type_name -> cairn.v1.Logs
+	29, // 29: cairn.v1.LeaderMessage.commits_known:type_name -> cairn.v1.CommitsKnown
+	30, // 30: cairn.v1.LeaderMessage.finish_commits:type_name -> cairn.v1.FinishCommits
+	17, // 31: cairn.v1.LeaderMessage.source_times:type_name -> cairn.v1.SourceTimes
+	23, // 32: cairn.v1.Deploy.placements:type_name -> cairn.v1.Placement
+	10, // 33: cairn.v1.Placement.subtask:type_name -> cairn.v1.Subtask
+	25, // 34: cairn.v1.Start.peers:type_name -> cairn.v1.Peer
+	2,  // 35: cairn.v1.Outcome.kind:type_name -> cairn.v1.OutcomeKind
+	34, // 36: cairn.v1.TaskMessage.hello:type_name -> cairn.v1.TaskHello
+	9,  // 37: cairn.v1.TaskMessage.status:type_name -> cairn.v1.ProcessStatus
+	11, // 38: cairn.v1.TaskMessage.ack:type_name -> cairn.v1.CheckpointAck
+	12, // 39: cairn.v1.TaskMessage.decline:type_name -> cairn.v1.CheckpointDecline
+	13, // 40: cairn.v1.TaskMessage.commit_done:type_name -> cairn.v1.CommitDone
+	16, // 41: cairn.v1.TaskMessage.stats:type_name -> cairn.v1.ProcessStats
+	17, // 42: cairn.v1.TaskMessage.source_times:type_name -> cairn.v1.SourceTimes
+	36, // 43: cairn.v1.TaskOrder.welcome:type_name -> cairn.v1.TaskWelcome
+	22, // 44: cairn.v1.TaskOrder.deploy:type_name -> cairn.v1.Deploy
+	24, // 45: cairn.v1.TaskOrder.start:type_name -> cairn.v1.Start
+	26, // 46: cairn.v1.TaskOrder.stop:type_name -> cairn.v1.Stop
+	27, // 47: cairn.v1.TaskOrder.trigger:type_name -> cairn.v1.Trigger
+	28, // 48: cairn.v1.TaskOrder.outcome:type_name -> cairn.v1.Outcome
+	29, // 49: cairn.v1.TaskOrder.commits_known:type_name -> cairn.v1.CommitsKnown
+	30, // 50: cairn.v1.TaskOrder.finish_commits:type_name -> cairn.v1.FinishCommits
+	17, // 51: cairn.v1.TaskOrder.source_times:type_name -> cairn.v1.SourceTimes
+	42, // 52: cairn.v1.ClusterStatusResponse.controllers:type_name -> cairn.v1.Controller
+	45, // 53: cairn.v1.ListWorkersResponse.workers:type_name -> cairn.v1.Worker
+	52, // 54: cairn.v1.ListJobsResponse.jobs:type_name -> cairn.v1.JobSummary
+	52, // 55: cairn.v1.GetJobResponse.summary:type_name -> cairn.v1.JobSummary
+	59, // 56: cairn.v1.GetJobResponse.subtasks:type_name -> cairn.v1.SubtaskView
+	60, // 57: cairn.v1.GetJobResponse.failures:type_name -> cairn.v1.Failure
+	16, // 58: cairn.v1.GetJobResponse.stats:type_name -> cairn.v1.ProcessStats
+	55, // 59: cairn.v1.GetJobResponse.restores:type_name -> cairn.v1.RestoreView
+	56, // 60: cairn.v1.GetJobResponse.damage:type_name -> cairn.v1.Damage
+	57, // 61: cairn.v1.Damage.objects:type_name -> cairn.v1.DamagedObject
+	58, // 62: cairn.v1.Damage.published:type_name -> cairn.v1.PublishedSink
+	10, // 63: cairn.v1.SubtaskView.subtask:type_name -> cairn.v1.Subtask
+	19, // 64: cairn.v1.SubtaskView.stats:type_name -> cairn.v1.SubtaskStats
+	58, // 65: cairn.v1.RestartJobResponse.again:type_name -> cairn.v1.PublishedSink
+	67, // 66: cairn.v1.JobLogsResponse.logs:type_name -> cairn.v1.WorkerLog
+	70, // 67: cairn.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.v1.CheckpointView
+	70, // 68: cairn.v1.GetCheckpointResponse.checkpoint:type_name -> cairn.v1.CheckpointView
+	5,  // 69: cairn.v1.Session.Attach:input_type -> cairn.v1.AgentMessage
+	33, // 70: cairn.v1.Supervisor.Attach:input_type -> cairn.v1.TaskMessage
+	37, // 71: cairn.v1.Exchange.Channel:input_type -> cairn.v1.Raw
+	38, // 72: cairn.v1.Members.Announce:input_type -> cairn.v1.AnnounceRequest
+	40, // 73: cairn.v1.Control.ClusterStatus:input_type -> cairn.v1.ClusterStatusRequest
+	43, // 74: cairn.v1.Control.ListWorkers:input_type -> cairn.v1.ListWorkersRequest
+	46, // 75: cairn.v1.Control.PutArtifact:input_type -> cairn.v1.ArtifactChunk
+	48, // 76: cairn.v1.Control.SubmitJob:input_type -> cairn.v1.SubmitJobRequest
+	50, // 77: cairn.v1.Control.ListJobs:input_type -> cairn.v1.ListJobsRequest
+	53, // 78: cairn.v1.Control.GetJob:input_type -> cairn.v1.GetJobRequest
+	61, // 79: cairn.v1.Control.CancelJob:input_type -> cairn.v1.CancelJobRequest
+	63, // 80: cairn.v1.Control.RestartJob:input_type -> cairn.v1.RestartJobRequest
+	65, // 81: cairn.v1.Control.JobLogs:input_type -> cairn.v1.JobLogsRequest
+	68, // 82: cairn.v1.Control.ListCheckpoints:input_type -> cairn.v1.ListCheckpointsRequest
+	71, // 83: cairn.v1.Control.GetCheckpoint:input_type -> cairn.v1.GetCheckpointRequest
+	73, // 84: cairn.v1.Control.TriggerCheckpoint:input_type -> cairn.v1.TriggerCheckpointRequest
+	75, // 85: cairn.v1.Control.DeleteCheckpoint:input_type -> cairn.v1.DeleteCheckpointRequest
+	77, // 86: cairn.v1.Control.Watch:input_type -> cairn.v1.WatchRequest
+	20, // 87: cairn.v1.Session.Attach:output_type -> cairn.v1.LeaderMessage
+	35, // 88: cairn.v1.Supervisor.Attach:output_type -> cairn.v1.TaskOrder
+	37, // 89: cairn.v1.Exchange.Channel:output_type -> cairn.v1.Raw
+	39, // 90: cairn.v1.Members.Announce:output_type -> cairn.v1.AnnounceResponse
+	41, // 91: cairn.v1.Control.ClusterStatus:output_type -> cairn.v1.ClusterStatusResponse
+	44, // 92: cairn.v1.Control.ListWorkers:output_type -> cairn.v1.ListWorkersResponse
+	47, // 93: cairn.v1.Control.PutArtifact:output_type -> cairn.v1.PutArtifactResponse
+	49, // 94: cairn.v1.Control.SubmitJob:output_type -> cairn.v1.SubmitJobResponse
+	51, // 95: cairn.v1.Control.ListJobs:output_type -> cairn.v1.ListJobsResponse
+	54, // 96: cairn.v1.Control.GetJob:output_type -> cairn.v1.GetJobResponse
+	62, // 97: cairn.v1.Control.CancelJob:output_type -> cairn.v1.CancelJobResponse
+	64, // 98: cairn.v1.Control.RestartJob:output_type -> cairn.v1.RestartJobResponse
+	66, // 99: cairn.v1.Control.JobLogs:output_type -> cairn.v1.JobLogsResponse
+	69, // 100: cairn.v1.Control.ListCheckpoints:output_type -> cairn.v1.ListCheckpointsResponse
+	72, // 101: cairn.v1.Control.GetCheckpoint:output_type -> cairn.v1.GetCheckpointResponse
+	74, // 102: cairn.v1.Control.TriggerCheckpoint:output_type -> cairn.v1.TriggerCheckpointResponse
+	76, // 103: cairn.v1.Control.DeleteCheckpoint:output_type -> cairn.v1.DeleteCheckpointResponse
+	78, // 104: cairn.v1.Control.Watch:output_type -> cairn.v1.Event
+	87, // [87:105] is the sub-list for method output_type
+	69, // [69:87] is the sub-list for method input_type
+	69, // [69:69] is the sub-list for extension type_name
+	69, // [69:69] is the sub-list for extension extendee
+	0,  // [0:69] is the sub-list for field type_name
 }
 
 func init() { file_cairn_proto_init() }
@@ -6819,8 +7039,9 @@ func file_cairn_proto_init() {
 		(*AgentMessage_PlanResult)(nil),
 		(*AgentMessage_LogsResult)(nil),
 		(*AgentMessage_Stats)(nil),
+		(*AgentMessage_SourceTimes)(nil),
 	}
-	file_cairn_proto_msgTypes[15].OneofWrappers = []any{
+	file_cairn_proto_msgTypes[17].OneofWrappers = []any{
 		(*LeaderMessage_Welcome)(nil),
 		(*LeaderMessage_Deploy)(nil),
 		(*LeaderMessage_Start)(nil),
@@ -6831,16 +7052,18 @@ func file_cairn_proto_init() {
 		(*LeaderMessage_Logs)(nil),
 		(*LeaderMessage_CommitsKnown)(nil),
 		(*LeaderMessage_FinishCommits)(nil),
+		(*LeaderMessage_SourceTimes)(nil),
 	}
-	file_cairn_proto_msgTypes[28].OneofWrappers = []any{
+	file_cairn_proto_msgTypes[30].OneofWrappers = []any{
 		(*TaskMessage_Hello)(nil),
 		(*TaskMessage_Status)(nil),
 		(*TaskMessage_Ack)(nil),
 		(*TaskMessage_Decline)(nil),
 		(*TaskMessage_CommitDone)(nil),
 		(*TaskMessage_Stats)(nil),
+		(*TaskMessage_SourceTimes)(nil),
 	}
-	file_cairn_proto_msgTypes[30].OneofWrappers = []any{
+	file_cairn_proto_msgTypes[32].OneofWrappers = []any{
 		(*TaskOrder_Welcome)(nil),
 		(*TaskOrder_Deploy)(nil),
 		(*TaskOrder_Start)(nil),
@@ -6849,6 +7072,7 @@ func file_cairn_proto_init() {
 		(*TaskOrder_Outcome)(nil),
 		(*TaskOrder_CommitsKnown)(nil),
 		(*TaskOrder_FinishCommits)(nil),
+		(*TaskOrder_SourceTimes)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -6856,7 +7080,7 @@ func file_cairn_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cairn_proto_rawDesc), len(file_cairn_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   74,
+			NumMessages:   76,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

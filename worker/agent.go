@@ -108,6 +108,8 @@ func jobOf(m *wire.LeaderMessage) (dataflow.JobID, bool) {
 		return dataflow.JobID(o.Outcome.Job), true
 	case *wire.LeaderMessage_CommitsKnown:
 		return dataflow.JobID(o.CommitsKnown.Job), true
+	case *wire.LeaderMessage_SourceTimes:
+		return dataflow.JobID(o.SourceTimes.Job), true
 	case *wire.LeaderMessage_FinishCommits:
 		return dataflow.JobID(o.FinishCommits.Job), true
 	}

@@ -121,6 +121,8 @@ func (t *fakeTask) obey(order *wire.TaskOrder) {
 	case *wire.TaskOrder_Trigger:
 		t.say(&wire.TaskMessage{Body: &wire.TaskMessage_Ack{Ack: &wire.CheckpointAck{Job: o.Trigger.Job,
 			Attempt: o.Trigger.Attempt, Checkpoint: o.Trigger.Checkpoint, Process: t.process, Snapshot: []byte("{}")}}})
+	case *wire.TaskOrder_SourceTimes: // says it back
+		t.say(&wire.TaskMessage{Body: &wire.TaskMessage_SourceTimes{SourceTimes: o.SourceTimes}})
 	case *wire.TaskOrder_Stop:
 		t.status(o.Stop.Job, o.Stop.Attempt, stopped)
 		if o.Stop.EndProcess {

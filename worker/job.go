@@ -115,6 +115,8 @@ func (j *job) obey(ctx context.Context, m *wire.LeaderMessage) {
 	case *wire.LeaderMessage_CommitsKnown:
 		j.agent.reports.commitsKnown(o.CommitsKnown)
 		j.pass(&wire.TaskOrder{Body: &wire.TaskOrder_CommitsKnown{CommitsKnown: o.CommitsKnown}})
+	case *wire.LeaderMessage_SourceTimes:
+		j.pass(&wire.TaskOrder{Body: &wire.TaskOrder_SourceTimes{SourceTimes: o.SourceTimes}})
 	}
 }
 

@@ -173,6 +173,8 @@ func (r *reports) heard(job dataflow.JobID, m *wire.TaskMessage) {
 	case *wire.TaskMessage_Stats:
 		p.stats = b.Stats
 		r.sendLocked(&wire.AgentMessage{Body: &wire.AgentMessage_Stats{Stats: b.Stats}})
+	case *wire.TaskMessage_SourceTimes:
+		r.sendLocked(&wire.AgentMessage{Body: &wire.AgentMessage_SourceTimes{SourceTimes: b.SourceTimes}})
 	}
 }
 
