@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -152,7 +151,7 @@ func persist(ctx context.Context, log *slog.Logger, what string, f func() error)
 func guard(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &PanicError{Value: p, Stack: debug.Stack()}
+			err = NewPanicError(p)
 		}
 	}()
 	return f()

@@ -69,7 +69,10 @@ func poke(c chan struct{}) {
 }
 
 // poll takes the next element of the channels that are not blocked, in turn.
-func (g *gate) poll() (int, element, bool, error) {
+func (g *gate) poll() (int, element, bool, error) { return g.pollIf(nil) }
+
+// pollIf is poll for channels whose next element may be taken; nil: any.
+func (g *gate) pollIf(may func(element) bool) (int, element, bool, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.err != nil {
@@ -78,7 +81,8 @@ func (g *gate) poll() (int, element, bool, error) {
 	for range g.channels {
 		i := g.next
 		g.next = (g.next + 1) % len(g.channels)
-		if c := g.channels[i]; !c.blocked && c.head < len(c.queue) {
+		c := g.channels[i]
+		if !c.blocked && c.head < len(c.queue) && (may == nil || may(c.queue[c.head])) {
 			return i, c.take(), true, nil
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/cairnstream/cairn/connector"
@@ -52,44 +51,33 @@ type part struct {
 	sink     *transactions // nil if it has none
 }
 
-// position is the operator that a subtask is in, so that an error or a panic
-// can be laid at its door.
-type position struct{ uid dataflow.UID }
-
-// OperatorError is an error, or a panic, in an operator's code.
-type OperatorError struct {
-	UID dataflow.UID
-	Err error
-}
-
-// Error names the operator.
-func (e *OperatorError) Error() string { return fmt.Sprintf("operator %q: %v", e.UID, e.Err) }
-
-// Unwrap returns the cause.
-func (e *OperatorError) Unwrap() error { return e.Err }
-
 // base is what all nodes share.
 type base struct {
 	op       *OpContext
 	position *position
 }
 
-func (n *base) init(o *opening) { n.op, n.position = o.op, o.position }
+func (n *base) init(o *opening) {
+	n.op, n.position = o.op, o.position
+	n.op.position = o.position
+}
+
+func (n *base) hasStore() bool { return n.op.Store != nil }
 
 func (n *base) ports() []port { return n.op.outputs }
 
 func (n *base) follow(clock *time.Time) { n.op.clock = clock }
 
 // enter marks the node as the one at work; leave goes back to its caller.
-func (n *base) enter() dataflow.UID {
-	before := n.position.uid
-	n.position.uid = n.op.UID
+func (n *base) enter() (before *OpContext) {
+	before = n.position.op
+	n.position.op = n.op
 	return before
 }
 
-func (n *base) leave(before dataflow.UID, err error) error {
+func (n *base) leave(before *OpContext, err error) error {
 	if err == nil {
-		n.position.uid = before
+		n.position.op = before
 		return nil
 	}
 	if already := (*OperatorError)(nil); errors.As(err, &already) || errors.Is(err, errTransport) {
@@ -192,7 +180,7 @@ func (n *body) opened(t watermarked) error {
 
 // done ends what enter began: it sends on what the outputs hold, and writes the batch's
 // changes to the changelog.
-func (n *body) done(before dataflow.UID, err error) error {
+func (n *body) done(before *OpContext, err error) error {
 	if err == nil {
 		err = n.flush()
 	}

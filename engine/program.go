@@ -47,7 +47,11 @@ type OpContext struct {
 	// RestoredWatermark is how far event time had come for this operator at
 	// the restore point; connector.NoTime if it starts afresh.
 	RestoredWatermark int64
+	// CurrentKey prints the key that the operator's code is at, for errors; empty if
+	// it is at none. A keyed operator sets it when it is opened; nil without keys.
+	CurrentKey func() string
 
+	position *position
 	outputs  []port
 	stats    *counters
 	clock    *time.Time // of the loop, once it runs

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -19,19 +18,20 @@ var errTransport = errors.New("channel")
 
 // subtask is a chain of operators and the loop that runs it.
 type subtask struct {
-	task     dataflow.TaskID
-	nodes    []node // head first
-	uids     []dataflow.UID
-	source   reading // the head, if it is a source
-	timed    []timed // nodes that may have timers of processing time
-	gate     *gate
-	valve    *valve
-	align    *alignment
-	sendings []*sending
-	stats    *counters
-	position position
-	host     host
-	linger   time.Duration
+	task      dataflow.TaskID
+	nodes     []node // head first
+	uids      []dataflow.UID
+	source    reading     // the head, if it is a source
+	timed     []timed     // nodes that may have timers of processing time
+	answering []answering // nodes whose results come later
+	gate      *gate
+	valve     *valve
+	align     *alignment
+	sendings  []*sending
+	stats     *counters
+	position  position
+	host      host
+	linger    time.Duration
 
 	wake  chan struct{} // one token: mail or input
 	mail  mailbox
@@ -39,7 +39,8 @@ type subtask struct {
 
 	clock    time.Time // when this turn of the loop began
 	idle     bool      // told downstream
-	ended    bool
+	ended    bool      // all inputs have
+	endSent  bool
 	aligning alignTimes
 }
 
@@ -100,7 +101,7 @@ func (s *subtask) abort(id dataflow.CheckpointID) {
 func (s *subtask) run(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &OperatorError{UID: s.position.uid, Err: &PanicError{Value: p, Stack: debug.Stack()}}
+			err = s.position.blame(NewPanicError(p))
 		}
 		switch {
 		case err != nil && ctx.Err() != nil:
@@ -110,6 +111,7 @@ func (s *subtask) run(ctx context.Context) (err error) {
 		}
 	}()
 	s.begin(ctx)
+	defer s.beginAnswering(ctx)()
 	s.timer = time.NewTimer(time.Hour)
 	defer s.timer.Stop()
 	for ctx.Err() == nil {
@@ -134,21 +136,14 @@ func (s *subtask) begin(ctx context.Context) {
 	}
 }
 
-// PanicError is a panic in a job's code. Stack is that of the goroutine, as
-// debug.Stack prints it.
-type PanicError struct {
-	Value any
-	Stack []byte
-}
-
-// Error has the panic's value and not the stack: it becomes the reason of a
-// failure, in tables and in the log.
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
-
 // turn does one piece of work, or waits until there is some.
 func (s *subtask) turn(ctx context.Context) error {
 	s.clock = time.Now()
 	if err := s.readMail(ctx); err != nil {
+		return err
+	}
+	answered, err := s.takeAnswers()
+	if err != nil {
 		return err
 	}
 	fired, due, err := s.fireTimers()
@@ -164,7 +159,7 @@ func (s *subtask) turn(ctx context.Context) error {
 		return err
 	}
 	s.stats.busyNanos.Add(int64(time.Since(s.clock)))
-	if worked || fired {
+	if worked || fired || answered {
 		return nil
 	}
 	return s.sleep(ctx, min(wait, next, due))
@@ -172,6 +167,10 @@ func (s *subtask) turn(ctx context.Context) error {
 
 // step processes what comes next from the source or the gate.
 func (s *subtask) step(ctx context.Context) (worked bool, wait time.Duration, err error) {
+	if s.held() {
+		worked, err := s.stepHeld(ctx)
+		return worked, math.MaxInt64, err
+	}
 	if s.source == nil {
 		i, e, ok, err := s.gate.poll()
 		if err != nil || !ok {
@@ -299,8 +298,9 @@ func (s *subtask) moveTime() error {
 }
 
 // tellIdle tells downstream when this subtask stops or starts to count for the
-// watermark.
+// watermark. With results still to come it counts.
 func (s *subtask) tellIdle(idle bool) error {
+	idle = idle && !s.pending()
 	if idle == s.idle {
 		return nil
 	}
@@ -322,6 +322,18 @@ func (s *subtask) end() error {
 	if err := s.nodes[0].watermark(MaxWatermark); err != nil {
 		return err
 	}
+	if s.pending() {
+		return nil // the last result ends it
+	}
+	return s.endOutput()
+}
+
+// endOutput tells downstream that nothing more will come.
+func (s *subtask) endOutput() error {
+	if s.endSent {
+		return nil
+	}
+	s.endSent = true
 	if err := s.control(element{kind: exchange.End}); err != nil {
 		return err
 	}

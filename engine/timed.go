@@ -15,10 +15,11 @@ type timed interface {
 
 // fireTimers fires what is due by the loop's clock, head first, and tells how long
 // nothing will be. After the end of the input nothing fires: the end has been sent
-// on, and no record may follow it.
+// on, and no record may follow it. While a node is held nothing fires either: it
+// could bring more records.
 func (s *subtask) fireTimers() (fired bool, wait time.Duration, err error) {
 	wait = math.MaxInt64
-	if s.ended {
+	if s.ended || s.held() {
 		return false, wait, nil
 	}
 	now := s.clock.UnixMilli()

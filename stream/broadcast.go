@@ -52,11 +52,13 @@ func WithBroadcast[K, A, B, Out any](a Keyed[K, A], b Stream[B], name string, cr
 	p.checkSame(name, b.p)
 	keys := keyCodec[K](p, name)
 	code := engine.NewKeyedWithBroadcast(keys.Schema(), func(ctx *engine.OpContext) (engine.Transform2[A, B], error) {
-		return openBroadcast(ctx, newKeyTracker(ctx, a.key, keys), create())
+		return openBroadcast(ctx, newKeyTracker(ctx, a.key, keys), create(), set)
 	})
 	o := p.add(dataflow.Operator{Name: name, Kind: dataflow.Transform, Stateful: true, Inputs: inputsOf2}, set, code)
 	a.connect(o, 0, keys)
 	connectInput(b, o, 1, dataflow.Broadcast, engine.NewEdge[B])
+	set.connectSides(p, o)
+	set.connectPoison(p, o)
 	return newStream[Out](p, o, 0)
 }
 
@@ -67,8 +69,8 @@ type withBroadcast[K, A, B, Out any] struct {
 	emit Emitter[Out]
 }
 
-func openBroadcast[K, A, B, Out any](ctx *engine.OpContext, keys *keyTracker[K, A], proc BroadcastProcessor[K, A, B, Out]) (engine.Transform2[A, B], error) {
-	p, err := openProcess(ctx, keys, Processor[K, A, Out](proc))
+func openBroadcast[K, A, B, Out any](ctx *engine.OpContext, keys *keyTracker[K, A], proc BroadcastProcessor[K, A, B, Out], set *settings) (engine.Transform2[A, B], error) {
+	p, err := openProcess(ctx, keys, Processor[K, A, Out](proc), set)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +83,7 @@ func (w *withBroadcast[K, A, B, Out]) ProcessFirst(b *engine.Batch[A]) error { r
 const noGroup = -1
 
 func (w *withBroadcast[K, A, B, Out]) ProcessSecond(b *engine.Batch[B]) error {
+	w.setup.now = &w.emit.time
 	for i, v := range b.Values {
 		w.keys.store.SetKey(noGroup, nil)
 		w.emit.time = b.Times[i]
@@ -88,6 +91,7 @@ func (w *withBroadcast[K, A, B, Out]) ProcessSecond(b *engine.Batch[B]) error {
 			return err
 		}
 	}
+	w.setup.now = &w.ctx.time
 	return nil
 }
 

@@ -42,8 +42,10 @@ type CoProcessor[K, A, B, Out any] interface {
 func CoProcess[K, A, B, Out any](a Keyed[K, A], b Keyed[K, B], name string, create func() CoProcessor[K, A, B, Out], opts ...Option) Stream[Out] {
 	set := a.s.p.apply(name, "a process function of two streams", opts)
 	o := addKeyed2(a, b, name, set, func(ctx *engine.OpContext, keys trackers[K, A, B]) (engine.Transform2[A, B], error) {
-		return openCoProcess(ctx, keys, create())
+		return openCoProcess(ctx, keys, create(), set)
 	})
+	set.connectSides(a.s.p, o)
+	set.connectPoison(a.s.p, o)
 	return newStream[Out](a.s.p, o, 0)
 }
 
@@ -54,17 +56,24 @@ type coProcess[K, A, B, Out any] struct {
 	second *process[K, B, Out]
 }
 
-func openCoProcess[K, A, B, Out any](ctx *engine.OpContext, keys trackers[K, A, B], proc CoProcessor[K, A, B, Out]) (engine.Transform2[A, B], error) {
-	first, err := openProcess(ctx, keys.first, Processor[K, A, Out](firstOf[K, A, B, Out]{proc}))
+func openCoProcess[K, A, B, Out any](ctx *engine.OpContext, keys trackers[K, A, B], proc CoProcessor[K, A, B, Out], set *settings) (engine.Transform2[A, B], error) {
+	first, err := openProcess(ctx, keys.first, Processor[K, A, Out](firstOf[K, A, B, Out]{proc}), set)
 	if err != nil {
 		return nil, err
 	}
 	second := &process[K, B, Out]{proc: secondOf[K, A, B, Out]{proc}, keys: keys.second, setup: first.setup, ctx: first.ctx}
+	second.setAside(ctx, set)
 	return &coProcess[K, A, B, Out]{process: first, second: second}, nil
 }
 
-func (p *coProcess[K, A, B, Out]) ProcessFirst(b *engine.Batch[A]) error  { return p.Process(b) }
-func (p *coProcess[K, A, B, Out]) ProcessSecond(b *engine.Batch[B]) error { return p.second.Process(b) }
+func (p *coProcess[K, A, B, Out]) ProcessFirst(b *engine.Batch[A]) error { return p.Process(b) }
+
+func (p *coProcess[K, A, B, Out]) ProcessSecond(b *engine.Batch[B]) error {
+	p.setup.now = &p.second.ctx.time
+	err := p.second.Process(b)
+	p.setup.now = &p.ctx.time
+	return err
+}
 
 func (p *coProcess[K, A, B, Out]) Watermark(wm int64) error {
 	p.second.ctx.wm = max(p.second.ctx.wm, wm)

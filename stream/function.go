@@ -11,7 +11,8 @@ import (
 // one goroutine uses, so its fields need no locks; what must survive a failure
 // belongs into state that Open declares.
 //
-// An error or a panic ends the attempt; the job restarts from its last checkpoint.
+// An error or a panic ends the attempt, and the job restarts from its last
+// checkpoint, unless PoisonTo sets the record aside.
 type Function[In, Out any] interface {
 	Open(s *Setup) error
 	// Process takes one record and emits what comes of it.
@@ -23,8 +24,10 @@ type Function[In, Out any] interface {
 func Apply[In, Out any](s Stream[In], name string, create func() Function[In, Out], opts ...Option) Stream[Out] {
 	set := s.p.apply(name, "a function", opts)
 	code := engine.NewTransform(func(ctx *engine.OpContext) (engine.Transform[In], error) {
-		f := &function[In, Out]{f: create(), emit: newEmitter[Out](ctx)}
+		f := &function[In, Out]{f: create(), emit: newEmitter[Out](ctx), poisons: newPoisons[In](ctx, set)}
+		f.one = f.process
 		setup := newSetup(ctx)
+		setup.withSides(set, &f.emit.time)
 		if err := f.f.Open(setup); err != nil {
 			return nil, err
 		}
@@ -32,6 +35,8 @@ func Apply[In, Out any](s Stream[In], name string, create func() Function[In, Ou
 	})
 	o := s.p.add(dataflow.Operator{Name: name, Kind: dataflow.Transform, Stateful: true}, set, code)
 	connect(s, o, "", engine.NewEdge[In])
+	set.connectSides(s.p, o)
+	set.connectPoison(s.p, o)
 	return newStream[Out](s.p, o, 0)
 }
 
@@ -39,9 +44,15 @@ func Apply[In, Out any](s Stream[In], name string, create func() Function[In, Ou
 type function[In, Out any] struct {
 	f    Function[In, Out]
 	emit Emitter[Out]
+
+	poisons *poisons[In]                           // nil if nobody asked for them
+	one     func(b *engine.Batch[In], i int) error // process
 }
 
 func (f *function[In, Out]) Process(b *engine.Batch[In]) error {
+	if f.poisons != nil {
+		return f.poisons.each(b, f.one)
+	}
 	for i, v := range b.Values {
 		f.emit.time = b.Times[i]
 		if err := f.f.Process(&f.emit, v); err != nil {
@@ -49,6 +60,12 @@ func (f *function[In, Out]) Process(b *engine.Batch[In]) error {
 		}
 	}
 	return nil
+}
+
+// process processes record i of a batch.
+func (f *function[In, Out]) process(b *engine.Batch[In], i int) error {
+	f.emit.time = b.Times[i]
+	return f.f.Process(&f.emit, b.Values[i])
 }
 
 func (f *function[In, Out]) Watermark(wm int64) error {

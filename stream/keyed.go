@@ -2,6 +2,8 @@ package stream
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/cairnstream/cairn/codec"
 	"github.com/cairnstream/cairn/dataflow"
@@ -84,7 +86,29 @@ type keyTracker[K, In any] struct {
 func newKeyTracker[K, In any](ctx *engine.OpContext, of func(In) K, keys codec.Codec[K]) *keyTracker[K, In] {
 	t := &keyTracker[K, In]{of: of, codec: keys, store: state.Unwrap(ctx.Store), groups: ctx.KeyGroups}
 	t.misses, _ = t.store.(state.Prefetcher)
+	ctx.CurrentKey = t.printKey
 	return t
+}
+
+// keyPrintedMax bounds a key in an error.
+const keyPrintedMax = 200
+
+// printKey prints the store's key, for errors: whichever of an operator's trackers set
+// it, or a timer. It is empty if there is none.
+func (t *keyTracker[K, In]) printKey() string {
+	var key K
+	_, encoded := t.store.Key()
+	if _, err := t.codec.Decode(encoded, &key); err != nil || len(encoded) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%+v", key)
+	if s, ok := any(key).(string); ok {
+		text = strconv.Quote(s)
+	}
+	if len(text) > keyPrintedMax {
+		text = strings.ToValidUTF8(text[:keyPrintedMax], "") + "..."
+	}
+	return text
 }
 
 // set chooses the key of record i of b.

@@ -126,10 +126,11 @@ func FlatMap[In, Out any](s Stream[In], name string, f func(v In, emit func(Out)
 func stateless[In, Out any](s Stream[In], name string, opts []Option, make func(*engine.Output[Out]) engine.TransformFunc[In]) Stream[Out] {
 	set := s.p.apply(name, "an operator without state", opts)
 	code := engine.NewTransform(func(ctx *engine.OpContext) (engine.Transform[In], error) {
-		return make(engine.OutputOf[Out](ctx, 0)), nil
+		return newPoisons[In](ctx, set).wrap(make(engine.OutputOf[Out](ctx, 0))), nil
 	})
 	o := s.p.add(dataflow.Operator{Name: name, Kind: dataflow.Transform}, set, code)
 	connect(s, o, "", engine.NewEdge[In])
+	set.connectPoison(s.p, o)
 	return newStream[Out](s.p, o, 0)
 }
 
@@ -143,7 +144,8 @@ func To[T any](s Stream[T], name string, sink connector.Sink[T], opts ...Option)
 
 // apply collects an operator's options and refuses those that it does not have.
 func (p *Pipeline) apply(name, kind string, opts []Option) *settings {
-	s := &settings{}
+	s := &settings{name: name, kind: kind}
+	p.applied = append(p.applied, s)
 	for _, o := range opts {
 		o(s)
 	}

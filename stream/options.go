@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"time"
 
 	"github.com/cairnstream/cairn/connector"
@@ -21,6 +22,16 @@ type settings struct {
 	onSource   []string
 	onWindow   []string
 	onJoin     []string
+
+	name, kind string // of the operator, for problems
+	sides      []sideChoice
+	poison     *Stream[Poison]
+	unused     []string // options that the operator has not taken yet: see use
+}
+
+// use takes an option: the operator has it.
+func (s *settings) use(option string) {
+	s.unused = slices.DeleteFunc(s.unused, func(name string) bool { return name == option })
 }
 
 type windowSettings struct {

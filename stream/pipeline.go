@@ -20,6 +20,7 @@ type Pipeline struct {
 	parallelism int
 	submitted   int // EnvParallelism: wins over parallelism; 0: not given
 	problems    []error
+	applied     []*settings // of all operators
 }
 
 // NewPipeline returns an empty pipeline for a job of that name. Main and Run
@@ -69,12 +70,23 @@ func (p *Pipeline) Fail(err error) { p.problems = append(p.problems, err) }
 
 // Program returns what was built, or every problem of it.
 func (p *Pipeline) Program() (*engine.Program, error) {
-	err := errors.Join(errors.Join(p.problems...), p.graph.Validate())
+	err := errors.Join(errors.Join(p.problems...), p.unused(), p.graph.Validate())
 	if err != nil {
 		return nil, err
 	}
 	prog := &engine.Program{Graph: &p.graph, Operators: p.operators, Edges: p.edges}
 	return prog, prog.Check()
+}
+
+// unused reports the options that operators were given and do not have.
+func (p *Pipeline) unused() error {
+	var problems []error
+	for _, s := range p.applied {
+		if len(s.unused) > 0 {
+			problems = append(problems, fmt.Errorf("operator %q: %s is %s: it takes no %v", s.name, s.name, s.kind, s.unused))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // add declares an operator and returns where its outputs come from.

@@ -32,8 +32,9 @@ const NoTime = connector.NoTime
 //
 //	func (c *counter) OnTimer(*stream.Context[string, Count], stream.Timer) error { return nil }
 //
-// An error or a panic ends the attempt; the job restarts from its last
-// checkpoint.
+// An error or a panic ends the attempt, and the job restarts from its last
+// checkpoint; PoisonTo sets a record aside instead. The error names the operator's
+// UID and the key.
 type Processor[K, In, Out any] interface {
 	Open(s *Setup) error
 	// Process takes one record. State is that of the record's key.
@@ -107,8 +108,10 @@ func (c *Context[K, Out]) DeleteProcessingTimer(at int64, tag string) {
 func Process[K, In, Out any](k Keyed[K, In], name string, create func() Processor[K, In, Out], opts ...Option) Stream[Out] {
 	set := k.s.p.apply(name, "a process function", opts)
 	o := addKeyed(k, name, set, func(ctx *engine.OpContext, kt *keyTracker[K, In]) (engine.Transform[In], error) {
-		return openProcess(ctx, kt, create())
+		return openProcess(ctx, kt, create(), set)
 	})
+	set.connectSides(k.s.p, o)
+	set.connectPoison(k.s.p, o)
 	return newStream[Out](k.s.p, o, 0)
 }
 
@@ -118,9 +121,12 @@ type process[K, In, Out any] struct {
 	keys  *keyTracker[K, In]
 	setup *Setup
 	ctx   Context[K, Out]
+
+	poisons *poisons[In]                           // nil if nobody asked for them
+	one     func(b *engine.Batch[In], i int) error // process
 }
 
-func openProcess[K, In, Out any](ctx *engine.OpContext, kt *keyTracker[K, In], proc Processor[K, In, Out]) (*process[K, In, Out], error) {
+func openProcess[K, In, Out any](ctx *engine.OpContext, kt *keyTracker[K, In], proc Processor[K, In, Out], set *settings) (*process[K, In, Out], error) {
 	timers, err := state.NewTimers(ctx.Store, "timers")
 	if err != nil {
 		return nil, err
@@ -131,23 +137,46 @@ func openProcess[K, In, Out any](ctx *engine.OpContext, kt *keyTracker[K, In], p
 	}
 	p := &process[K, In, Out]{proc: proc, keys: kt, setup: newSetup(ctx)}
 	p.ctx = Context[K, Out]{Emitter: newEmitter[Out](ctx), timers: timers, processing: processing}
+	p.setAside(ctx, set)
+	p.setup.withSides(set, &p.ctx.time)
 	if err := proc.Open(p.setup); err != nil {
 		return nil, err
 	}
 	return p, p.setup.err
 }
 
+// setAside makes p set poison aside, if somebody asked for it.
+func (p *process[K, In, Out]) setAside(ctx *engine.OpContext, set *settings) {
+	p.poisons, p.one = newPoisons[In](ctx, set), p.process
+}
+
 func (p *process[K, In, Out]) Process(b *engine.Batch[In]) error {
 	if err := p.keys.prefetch(b, p.setup.values); err != nil {
 		return err
 	}
+	if err := p.processAll(b); err != nil {
+		return err
+	}
+	return p.setup.lives.Sweep(len(b.Values))
+}
+
+func (p *process[K, In, Out]) processAll(b *engine.Batch[In]) error {
+	if p.poisons != nil {
+		return p.poisons.each(b, p.one)
+	}
 	for i, v := range b.Values {
 		p.ctx.key, p.ctx.time = p.keys.set(b, i), b.Times[i]
 		if err := p.proc.Process(&p.ctx, v); err != nil {
-			return err
+			return p.ctx.op.Blame(err)
 		}
 	}
-	return p.setup.lives.Sweep(len(b.Values))
+	return nil
+}
+
+// process processes record i of a batch.
+func (p *process[K, In, Out]) process(b *engine.Batch[In], i int) error {
+	p.ctx.key, p.ctx.time = p.keys.set(b, i), b.Times[i]
+	return p.proc.Process(&p.ctx, b.Values[i])
 }
 
 func (p *process[K, In, Out]) Watermark(wm int64) error {
@@ -185,7 +214,7 @@ func (p *process[K, In, Out]) fire(key []byte, time int64, t Timer) (err error) 
 		return err
 	}
 	p.ctx.time = time
-	return p.proc.OnTimer(&p.ctx, t)
+	return p.ctx.op.Blame(p.proc.OnTimer(&p.ctx, t))
 }
 
 var _ engine.TimedTransform = (*process[int, int, int])(nil)

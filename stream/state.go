@@ -34,6 +34,8 @@ type Setup struct {
 	ctx    *engine.OpContext
 	lives  *state.Lifetimes // nil without keyed state
 	values []state.Handle   // of states with one value per key, which every record is likely to use
+	sides  *settings        // with the side outputs; nil if the operator has none
+	now    *int64           // the event time at hand, for side outputs
 	err    error
 }
 

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -60,7 +59,7 @@ func (e *execution) start(ctx context.Context) {
 func (e *execution) host(ctx context.Context) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = &engine.PanicError{Value: r, Stack: debug.Stack()}
+			err = engine.NewPanicError(r)
 		}
 	}()
 	cfg, plan, err := e.configure()
