@@ -83,6 +83,9 @@ func report(err error, interrupted bool) int {
 		return exitUsage
 	default:
 		fmt.Fprintln(os.Stderr, err)
+		if p := (*engine.PanicError)(nil); errors.As(err, &p) {
+			fmt.Fprintf(os.Stderr, "%s\n", p.Stack)
+		}
 		return exitFailed
 	}
 }
