@@ -356,3 +356,49 @@ func BenchmarkAsync(b *testing.B) {
 		})
 	}
 }
+
+// TestAsyncIsNotIdle: a subtask whose splits are idle still holds back the watermark for
+// the records that it has in flight.
+func TestAsyncIsNotIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &desk{waiting: map[string]chan error{}}
+		var over atomic.Bool
+		src := &enginetest.Source[event]{Chunk: 1, Slices: [][]event{{{"slow", 10}, {"end", 900}}, {{"fast", 20}, {"fast too", 800}, {"end too", 900}}}}
+		src.Hold = func(split, position int) bool { return !over.Load() && position == split+1 }
+		results, late := enginetest.NewSink[stream.WindowResult[string, int]](), enginetest.NewSink[string]()
+		c := enginetest.New(1, 1)
+		c.OnlyFinal = true
+		done := make(chan error, 1)
+		go func() {
+			done <- c.Run(t.Context(), program(t, func(p *stream.Pipeline) {
+				p.Parallelism(2)
+				s := stream.From(p, "in", src, stream.UID("in"), stream.TimestampsMillis(eventTime), stream.Monotonic(), stream.IdleAfter(time.Second))
+				asked := stream.Async(s, "ask", d.ask, stream.AsyncOptions{Timeout: time.Hour}, stream.UID("ask"))
+				agg := stream.Aggregate[string, int, int]{Init: func() int { return 0 }, Add: func(n int, _ string) int { return n + 1 }, Result: func(n int) int { return n }}
+				var tooLate stream.Stream[string]
+				k := stream.KeyBy(asked, func(string) string { return "all" })
+				w := stream.Window(k, "w", stream.Tumbling(100*time.Millisecond), agg, stream.UID("w"), stream.LateTo(&tooLate))
+				stream.To(w, "out", results, stream.UID("out"))
+				stream.To(tooLate, "late", late, stream.UID("late"))
+			}))
+		}()
+		d.release("fast", nil)
+		d.release("fast too", nil)
+		time.Sleep(time.Minute) // both splits are silent and idle; one has a record in flight
+		d.release("slow", nil)
+		time.Sleep(time.Minute)
+		over.Store(true)
+		time.Sleep(time.Minute)
+		d.release("end", nil)
+		d.release("end too", nil)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if got := late.Committed(); len(got) > 0 {
+			t.Errorf("late: %v, want none", got)
+		}
+		if got := results.Committed(); len(got) != 3 || got[0].Value != 2 {
+			t.Errorf("windows %v, want 3, the first with 2 records", got)
+		}
+	})
+}

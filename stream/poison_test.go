@@ -232,3 +232,62 @@ func BenchmarkPoison(b *testing.B) {
 		return stream.Map(s, "plus", plusOne, stream.PoisonTo(new(stream.Stream[stream.Poison])))
 	})
 }
+
+// choosy fails at every seventh record of a split, in one way or the other.
+type choosy struct {
+	stream.NoTimers[int, rec]
+	n *stream.Value[int]
+}
+
+func (c *choosy) Open(s *stream.Setup) error {
+	c.n = stream.ValueState[int](s, "n")
+	return nil
+}
+
+func (c *choosy) Process(ctx *stream.Context[int, rec], r rec) error {
+	if err := c.n.Update(func(n *int, _ bool) { *n++ }); err != nil {
+		return err
+	}
+	switch r.N % 14 {
+	case 0:
+		return errors.New("every seventh")
+	case 7:
+		panic("every other seventh")
+	}
+	ctx.Emit(r)
+	return nil
+}
+
+// TestModelPoison: under faults, each record goes on or aside, once.
+func TestModelPoison(t *testing.T) {
+	eachSeed(t, 8, func(t *testing.T, seed uint64) {
+		m := newModel(seed)
+		good, bad := enginetest.NewSink[rec](), enginetest.NewSink[string]()
+		underFaults(t, seed, good, 100, func(p *stream.Pipeline) {
+			var side stream.Stream[stream.Poison]
+			s := stream.From(p, "in", &enginetest.Source[rec]{Slices: m.slices, Chunk: 7}, stream.UID("in"))
+			k := stream.KeyBy(s, func(r rec) int { return r.Key })
+			on := stream.Process(k, "choosy", func() stream.Processor[int, rec, rec] { return &choosy{} }, stream.UID("choosy"), stream.PoisonTo(&side))
+			stream.To(on, "good", good, stream.UID("good"))
+			texts := stream.Map(side, "text", func(p stream.Poison) string { return p.Key + ": " + p.Record })
+			stream.To(texts, "bad", bad, stream.UID("bad"))
+		})
+		var got, want []string
+		for _, r := range good.Committed() {
+			got = append(got, fmt.Sprintf("%+v", r))
+		}
+		got = append(got, bad.Committed()...)
+		for _, slice := range m.slices {
+			for _, r := range slice {
+				if r.N%7 > 0 {
+					want = append(want, fmt.Sprintf("%+v", r))
+				} else {
+					want = append(want, fmt.Sprintf(`%d: {"Key":%d,"Split":%d,"N":%d,"Time":%d}`, r.Key, r.Key, r.Split, r.N, r.Time))
+				}
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		compare(t, got, want)
+	})
+}
