@@ -20,13 +20,13 @@ import (
 //
 // What is remembered of a key goes when the watermark is within past it. A record at
 // or before the watermark is late: nobody knows any more what it repeats, so it is
-// counted and dropped. It needs a UID.
+// counted and dropped, or goes to LateTo's stream. It needs a UID.
 //
 //	byID := stream.KeyBy(payments, func(p Payment) string { return p.ID })
 //	once := stream.Deduplicate(byID, "once", 10*time.Minute, stream.UID("once"))
 func Deduplicate[K, T any](k Keyed[K, T], name string, within time.Duration, opts ...Option) Stream[T] {
 	p := k.s.p
-	set := p.apply(name, "a de-duplication", opts)
+	set := p.apply(name, deduplication, opts)
 	if within < 0 || within > 0 && within < time.Millisecond {
 		p.problem(name, fmt.Errorf("within is %v: give at least 1ms, or 0 to remember for ever", within))
 		within = 0
@@ -34,8 +34,12 @@ func Deduplicate[K, T any](k Keyed[K, T], name string, within time.Duration, opt
 	o := addKeyed(k, name, set, func(ctx *engine.OpContext, kt *keyTracker[K, T]) (engine.Transform[T], error) {
 		return openDedup(ctx, kt, within)
 	})
+	setLate[T](p, name, o, set.window.lateTarget)
 	return newStream[T](p, o, 0)
 }
+
+// deduplication is what a Deduplicate is called in problems.
+const deduplication = "a de-duplication"
 
 var errNoTimeToCompare = errors.New("record without event time in a de-duplication: give its source Timestamps, or remember for ever with 0")
 
@@ -49,6 +53,7 @@ type dedup[K, T any] struct {
 	firsts *state.Map[int64, int64]
 	timers *state.Timers
 	out    *engine.Output[T]
+	late   *engine.Output[T]
 	ctx    *engine.OpContext
 	wm     int64
 }
@@ -64,7 +69,7 @@ func openDedup[K, T any](ctx *engine.OpContext, kt *keyTracker[K, T], within tim
 	}
 	return &dedup[K, T]{
 		within: within.Milliseconds(), keys: kt, firsts: firsts, timers: timers,
-		out: engine.OutputOf[T](ctx, 0), ctx: ctx, wm: ctx.RestoredWatermark,
+		out: engine.OutputOf[T](ctx, 0), late: engine.OutputOf[T](ctx, lateOutput), ctx: ctx, wm: ctx.RestoredWatermark,
 	}, nil
 }
 
@@ -73,52 +78,52 @@ func (d *dedup[K, T]) Process(b *engine.Batch[T]) error {
 		return err
 	}
 	for i, v := range b.Values {
-		d.keys.set(b, i)
-		isFirst, err := d.isFirst(b.Times[i])
-		if err != nil {
+		if err := d.take(b, i, v); err != nil {
 			return err
-		}
-		if isFirst {
-			d.out.Emit(v, b.Times[i])
 		}
 	}
 	return nil
 }
 
-// isFirst tells whether a record of the current key is a first, and remembers it.
-func (d *dedup[K, T]) isFirst(t int64) (bool, error) {
-	if d.within == 0 {
-		_, seen, err := d.firsts.Get(0)
-		if seen || err != nil {
-			return false, err
-		}
-		return true, d.firsts.Put(0, 0)
-	}
-	if t == NoTime {
-		return false, errNoTimeToCompare
-	}
-	if t <= d.wm {
+func (d *dedup[K, T]) take(b *engine.Batch[T], i int, v T) error {
+	t := b.Times[i]
+	d.keys.set(b, i)
+	switch {
+	case d.within == 0:
+	case t == NoTime:
+		return d.ctx.Blame(errNoTimeToCompare)
+	case t <= d.wm:
 		d.ctx.CountLate(1)
-		return false, nil
+		d.late.Emit(v, t)
+		return nil
 	}
-	repeats, err := d.repeats(t)
-	if repeats || err != nil {
-		return false, err
+	seen, err := d.seen(t)
+	if !seen && err == nil {
+		d.out.Emit(v, t)
+		err = d.remember(t)
 	}
-	d.timers.Register(t+d.within-1, nil)
-	return true, d.firsts.Put(d.cell(t), t)
+	return err
 }
 
-// repeats tells whether the current key has a first less than within away from t.
-func (d *dedup[K, T]) repeats(t int64) (bool, error) {
+// remember makes a record at t a first of the current key.
+func (d *dedup[K, T]) remember(t int64) error {
+	if d.within > 0 {
+		d.timers.Register(t+d.within-1, nil)
+	}
+	return d.firsts.Put(d.cell(t), t)
+}
+
+// seen tells whether the current key has a first less than within away from t.
+func (d *dedup[K, T]) seen(t int64) (bool, error) {
+	if d.within == 0 {
+		_, ok, err := d.firsts.Get(0)
+		return ok, err
+	}
 	cell := d.cell(t)
 	for _, near := range [...]int64{cell, cell - 1, cell + 1} {
 		first, ok, err := d.firsts.Get(near)
-		if err != nil {
-			return false, err
-		}
-		if ok && t-first < d.within && first-t < d.within {
-			return true, nil
+		if err != nil || ok && t-first < d.within && first-t < d.within {
+			return ok, err
 		}
 	}
 	return false, nil
@@ -126,39 +131,34 @@ func (d *dedup[K, T]) repeats(t int64) (bool, error) {
 
 // cell is the cell of event time that t is in.
 func (d *dedup[K, T]) cell(t int64) int64 {
-	if t < 0 {
+	switch {
+	case d.within == 0:
+		return 0
+	case t < 0:
 		return (t+1)/d.within - 1
+	default:
+		return t / d.within
 	}
-	return t / d.within
 }
 
 // prefetch tells the store of the cells that a batch will use, if it wants to know.
 func (d *dedup[K, T]) prefetch(b *engine.Batch[T]) error {
-	k := d.keys
-	if k.misses == nil || !k.misses.Ahead() {
-		return nil
-	}
-	k.wanted.reset()
-	for i, v := range b.Values {
-		key := k.want(v)
-		group := k.group(b, i, key)
+	return d.keys.prefetchWith(b, func(w *wanted, group int, key []byte, time int64) {
+		cell, beside := d.cell(time), int64(1)
 		if d.within == 0 {
-			d.want(group, key, 0)
-			continue
+			beside = 0
 		}
-		for near := d.cell(b.Times[i]) - 1; near <= d.cell(b.Times[i])+1; near++ {
-			d.want(group, key, near)
+		for near := cell - beside; near <= cell+beside; near++ {
+			d.want(w, group, key, near)
 		}
-	}
-	return k.misses.Prefetch(k.wanted.entries)
+	})
 }
 
-func (d *dedup[K, T]) want(group int, key []byte, cell int64) {
-	all := &d.keys.wanted
-	from := len(all.bytes)
+func (d *dedup[K, T]) want(w *wanted, group int, key []byte, cell int64) {
+	from := len(w.bytes)
 	var handle state.Handle
-	handle, all.bytes = d.firsts.Entry(all.bytes, cell)
-	all.add(state.Wanted{Handle: handle, Group: group, Key: key, Sub: all.since(from)})
+	handle, w.bytes = d.firsts.Entry(w.bytes, cell)
+	w.add(state.Wanted{Handle: handle, Group: group, Key: key, Sub: w.since(from)})
 }
 
 func (d *dedup[K, T]) Watermark(wm int64) error {
@@ -171,6 +171,6 @@ func (d *dedup[K, T]) Watermark(wm int64) error {
 		return nil
 	}
 	return d.keys.popDue(d.timers, wm, func(group int, key []byte, at int64) {
-		d.want(group, key, d.cell(at+1-d.within))
+		d.want(&d.keys.wanted, group, key, d.cell(at+1-d.within))
 	}, forget)
 }

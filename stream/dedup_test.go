@@ -13,53 +13,58 @@ import (
 	"github.com/cairnstream/cairn/stream"
 )
 
-func deduplicated(p *stream.Pipeline, src *enginetest.Source[event], within, outOfOrder time.Duration) stream.Stream[event] {
+func deduplicated(p *stream.Pipeline, src *enginetest.Source[event], within, outOfOrder time.Duration, opts ...stream.Option) stream.Stream[event] {
 	s := stream.From(p, "in", src, stream.UID("in"), stream.TimestampsMillis(eventTime), stream.BoundedOutOfOrderness(outOfOrder))
 	k := stream.KeyBy(s, func(e event) string { return e.Key })
-	return stream.Deduplicate(k, "once", within, stream.UID("once"))
+	return stream.Deduplicate(k, "once", within, append(opts, stream.UID("once"))...)
 }
 
 func TestDeduplicate(t *testing.T) {
 	for name, c := range map[string]struct {
 		within, outOfOrder time.Duration
-		in, want           []event
+		in, want, late     []event
 	}{
 		"firsts and repeats": {
 			100 * time.Millisecond, 0,
 			[]event{{"a", 0}, {"b", 50}, {"a", 99}, {"a", 100}, {"b", 149}, {"a", 199}, {"a", 250}},
-			[]event{{"a", 0}, {"b", 50}, {"a", 100}, {"a", 250}},
+			[]event{{"a", 0}, {"b", 50}, {"a", 100}, {"a", 250}}, nil,
 		},
 		"before the epoch": {
 			100 * time.Millisecond, 0,
 			[]event{{"a", -150}, {"a", -51}, {"a", -50}, {"a", 49}, {"a", 50}},
-			[]event{{"a", -150}, {"a", -50}, {"a", 50}},
+			[]event{{"a", -150}, {"a", -50}, {"a", 50}}, nil,
 		},
 		"out of order": {
 			100 * time.Millisecond, time.Second,
 			[]event{{"a", 500}, {"a", 401}, {"a", 400}, {"a", 599}, {"a", 600}, {"a", 250}, {"a", 349}, {"a", 300}},
-			[]event{{"a", 500}, {"a", 400}, {"a", 600}, {"a", 250}},
+			[]event{{"a", 500}, {"a", 400}, {"a", 600}, {"a", 250}}, nil,
 		},
 		"late": {
 			100 * time.Millisecond, 20 * time.Millisecond,
 			[]event{{"a", 0}, {"x", 200}, {"b", 179}, {"b", 180}, {"a", 150}, {"a", 181}},
-			[]event{{"a", 0}, {"x", 200}, {"b", 180}, {"a", 181}},
+			[]event{{"a", 0}, {"x", 200}, {"b", 180}, {"a", 181}}, []event{{"b", 179}, {"a", 150}},
 		},
 		"for ever": {
 			0, 0,
 			[]event{{"a", 0}, {"b", 1}, {"a", 1_000_000_000}, {"c", 7}, {"c", 7}},
-			[]event{{"a", 0}, {"b", 1}, {"c", 7}},
+			[]event{{"a", 0}, {"b", 1}, {"c", 7}}, nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			sink := enginetest.NewSink[event]()
+			sink, lates := enginetest.NewSink[event](), enginetest.NewSink[event]()
 			one := enginetest.New(1, 1)
 			one.Options.BatchRows = 1 // the watermark follows each record
 			err := one.Run(t.Context(), program(t, func(p *stream.Pipeline) {
 				src := &enginetest.Source[event]{Chunk: 1, Slices: [][]event{c.in}}
-				stream.To(deduplicated(p, src, c.within, c.outOfOrder), "out", sink, stream.UID("out"))
+				var late stream.Stream[event]
+				stream.To(deduplicated(p, src, c.within, c.outOfOrder, stream.LateTo(&late)), "out", sink, stream.UID("out"))
+				stream.To(late, "late", lates, stream.UID("late"))
 			}))
 			if got := sink.Committed(); err != nil || !slices.Equal(got, c.want) {
 				t.Errorf("got %v, %v, want %v", got, err, c.want)
+			}
+			if got := lates.Committed(); !slices.Equal(got, c.late) {
+				t.Errorf("late are %v, want %v", got, c.late)
 			}
 		})
 	}

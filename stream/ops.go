@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cairnstream/cairn/connector"
 	"github.com/cairnstream/cairn/dataflow"
@@ -151,6 +152,9 @@ func (p *Pipeline) apply(name, kind string, opts []Option) *settings {
 	}
 	if kind != "a source" && len(s.onSource) > 0 {
 		p.problem(name, fmt.Errorf("%s is %s: it takes no %v", name, kind, s.onSource))
+	}
+	if kind == deduplication {
+		s.onWindow = slices.DeleteFunc(s.onWindow, func(option string) bool { return option == "LateTo" })
 	}
 	if kind != "a window" && len(s.onWindow) > 0 {
 		p.problem(name, fmt.Errorf("%s is %s: it takes no %v", name, kind, s.onWindow))
