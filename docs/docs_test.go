@@ -24,6 +24,11 @@ func TestReadmeShowsTheExample(t *testing.T) {
 	if !ok || !strings.Contains(read(t, "../README.md"), "```go\npackage main\n"+code+"```\n") {
 		t.Error("README.md does not show examples/clicks/main.go as it is")
 	}
+	_, test, _ := strings.Cut(read(t, "../README.md"), "```go\nfunc TestShop")
+	test, _, _ = strings.Cut(test, "```")
+	if test == "" || !strings.Contains(read(t, "../examples/shop/main_test.go"), "func TestShop"+test) {
+		t.Error("README.md does not show the beginning of examples/shop/main_test.go as it is")
+	}
 }
 
 // place is a file in a table of the architecture, with the functions named
@@ -54,6 +59,9 @@ func TestArchitectureNamesWhatExists(t *testing.T) {
 // link is a relative link in a page: its text has no quotes, as code would.
 var link = regexp.MustCompile(`\[[^\]"]+\]\(([a-zA-Z0-9_./-]+)\)`)
 
+// fenced is a block of code.
+var fenced = regexp.MustCompile("(?s)```.*?```")
+
 // TestLinksLeadSomewhere checks the links between pages.
 func TestLinksLeadSomewhere(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
@@ -61,10 +69,60 @@ func TestLinksLeadSomewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, page := range append(pages, "../README.md") {
-		for _, m := range link.FindAllStringSubmatch(read(t, page), -1) {
+		for _, m := range link.FindAllStringSubmatch(fenced.ReplaceAllString(read(t, page), ""), -1) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
 				t.Errorf("%s: link to %s: %v", page, m[1], err)
 			}
+		}
+	}
+}
+
+// TestWritingJobsShowsTheExamples: the code in the guide is the code that is built and tested.
+func TestWritingJobsShowsTheExamples(t *testing.T) {
+	guide := read(t, "writing-jobs.md")
+	job, test := read(t, "../examples/shop/main.go"), read(t, "../examples/shop/main_test.go")
+	for _, file := range []string{job, test} {
+		if !strings.Contains(guide, "```go\n"+file+"```\n") {
+			t.Errorf("writing-jobs.md does not show examples/shop as it is:\n%s", file)
+		}
+	}
+	built := job + test + read(t, "../examples/shop/quiet_test.go")
+	for _, block := range fenced.FindAllString(guide, -1) {
+		code := strings.TrimSuffix(strings.TrimPrefix(block, "```go\n"), "```")
+		if !strings.Contains(built, code) {
+			t.Errorf("writing-jobs.md shows code that examples/shop does not have:\n%s", code)
+		}
+	}
+}
+
+var (
+	// called is a name in the guide: a code span of its own, or with its arguments.
+	called = regexp.MustCompile("`(?:stream\\.|job\\.|in\\.)?([A-Z][A-Za-z]+)(?:\\[[A-Z]\\])?[`(]")
+	// declared is a name in code: a function, a method, a type or a field.
+	declared = regexp.MustCompile(`(?m)^(?:func (?:\([^)]*\) )?|type |\t)([A-Z][A-Za-z]+)[\[( ]`)
+)
+
+// TestWritingJobsNamesWhatExists: what the guide names is in the SDK.
+func TestWritingJobsNamesWhatExists(t *testing.T) {
+	exists := map[string]bool{"MaxDelay": true} // a field of the reader's own
+	for _, dir := range []string{"../stream/*.go", "../stream/streamtest/*.go", "../state/*.go"} {
+		paths, err := filepath.Glob(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range paths {
+			for _, m := range declared.FindAllStringSubmatch(read(t, p), -1) {
+				exists[m[1]] = true
+			}
+		}
+	}
+	names := called.FindAllStringSubmatch(read(t, "writing-jobs.md"), -1)
+	if len(names) < 60 {
+		t.Errorf("only %d names in writing-jobs.md: the guide or this test has changed", len(names))
+	}
+	for _, m := range names {
+		if !exists[m[1]] {
+			t.Errorf("writing-jobs.md names %s: the SDK has no such thing", m[1])
 		}
 	}
 }
