@@ -23,23 +23,23 @@ type runner struct {
 	cfg       StateConfig
 	report    *Report
 	bucket    objectstore.Bucket
-	dir       string // temporary, for everything on this machine's disk
-	prefix    string // of everything in the bucket, ending in '/'
+	scratch   *scratch // for everything on this machine's disk
+	prefix    string   // of everything in the bucket, ending in '/'
 	processes atomic.Int64
 }
 
 func newRunner(ctx context.Context, cfg StateConfig) (*runner, error) {
-	dir, err := os.MkdirTemp("", "cairn-bench-")
+	scratch, err := newScratch(os.TempDir())
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{cfg: cfg, dir: dir, prefix: "bench/" + string(dataflow.NewIncarnation()) + "/"}
+	r := &runner{cfg: cfg, scratch: scratch, prefix: "bench/" + string(dataflow.NewIncarnation()) + "/"}
 	url := cfg.ObjectStore
 	if url == "" {
-		url = "file://" + filepath.Join(dir, "bucket")
+		url = "file://" + r.folder("bucket")
 	}
 	if r.bucket, err = open.Open(ctx, url, open.Options{Create: true}); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, scratch.remove())
 	}
 	r.report = &Report{
 		Version: cfg.Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.GOMAXPROCS(0),
@@ -49,12 +49,12 @@ func newRunner(ctx context.Context, cfg StateConfig) (*runner, error) {
 }
 
 // folder names a folder on this machine's disk, which is removed at the end.
-func (r *runner) folder(name string) string { return filepath.Join(r.dir, name) }
+func (r *runner) folder(name string) string { return filepath.Join(r.scratch.dir, name) }
 
 // close removes everything that was written.
 func (r *runner) close(ctx context.Context) error {
 	err := r.remove(context.WithoutCancel(ctx), r.prefix)
-	return errors.Join(err, r.bucket.Close(), os.RemoveAll(r.dir))
+	return errors.Join(err, r.bucket.Close(), r.scratch.remove())
 }
 
 // remove deletes the objects below prefix.
