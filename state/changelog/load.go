@@ -3,7 +3,6 @@ package changelog
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"sync"
 
@@ -31,6 +30,8 @@ type target struct {
 
 	// groups keeps the records of one key group from being loaded at once.
 	groups []sync.Mutex
+
+	batch batch
 }
 
 // registered is a state as segments have it, and what the store makes of it.
@@ -47,6 +48,8 @@ func newTarget(t Target) *target {
 		name: t.Name, into: t.Into, lo: t.GroupLo, hi: t.GroupHi, newest: map[string]definition{},
 		states: map[definition]*registered{}, groups: make([]sync.Mutex, max(0, t.GroupHi-t.GroupLo+1)),
 	}
+	out.batch.into = t.Into
+	out.batch.many, _ = t.Into.(BatchLoader)
 	for _, k := range t.Handles {
 		for _, s := range k.States {
 			if s.Name != "" { // else nobody uses the handle
@@ -73,50 +76,6 @@ func (t *target) load(s snapshot.Segment, f frame) (int64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.loadEntriesLocked(s, f)
-}
-
-// loadEntriesLocked loads those entries that lie in the segment's narrowed range
-// of key groups and positions.
-func (t *target) loadEntriesLocked(s snapshot.Segment, f frame) (loaded int64, err error) {
-	handles := f.handles()
-	from, to := s.From, s.To
-	if s.Base {
-		from, to = 0, math.MaxUint64
-	}
-	body := f.body
-	for position := f.from + 1; len(body) > 0; position++ {
-		e, n, err := state.ReadEntry(body)
-		if err != nil {
-			return loaded, damaged(s.Ref.Key, err)
-		}
-		body = body[n:]
-		if position <= from || position > to || e.Group < s.GroupLo || e.Group > s.GroupHi {
-			continue
-		}
-		own := handles.find(e.Handle)
-		if own == nil {
-			if own, err = t.meetLocked(handles, s.Ref.Key, f, e.Handle, state.Variable, state.Variable); err != nil {
-				return loaded, err
-			}
-		}
-		if err := t.loadLocked(own, e); err != nil {
-			return loaded, err
-		}
-		loaded++
-	}
-	return loaded, nil
-}
-
-// loadLocked loads one entry of a segment.
-func (t *target) loadLocked(own *registered, e state.Entry) (err error) {
-	if own.convert != nil && !e.Deleted {
-		if own.value, err = own.convert(own.value[:0], e.Value); err != nil {
-			return err
-		}
-		e.Value = own.value
-	}
-	e.Handle = own.handle
-	return t.into.Load(e)
 }
 
 // loadRecords loads those runs of records that lie in the segment's narrowed

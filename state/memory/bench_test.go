@@ -316,6 +316,28 @@ func BenchmarkLoadRecords(b *testing.B) {
 	cpu.report(b, b.N*2_000_000)
 }
 
+// BenchmarkLoadEntries replays changes in the batches that a restore makes.
+func BenchmarkLoadEntries(b *testing.B) {
+	const batch = 128
+	k := makeBatches(1_000_000, 1<<20)
+	entries := make([]state.Entry, 1<<20)
+	value := make([]byte, 32)
+	for i, g := range k.groups {
+		entries[i] = state.Entry{Group: int(g), Key: k.keys[i*8 : i*8+8], Value: value}
+	}
+	cpu := startCPU()
+	for b.Loop() {
+		to, _ := Open(Config{GroupLo: 0, GroupHi: benchGroups - 1})
+		_, _ = to.Register(state.Definition{Name: "sum", Kind: "value", Schema: "fixed", SubSize: state.Variable, ValueSize: state.Variable})
+		for e := entries; len(e) > 0; e = e[batch:] {
+			if err := to.LoadEntries(e[:batch]); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	cpu.report(b, b.N*(1<<20))
+}
+
 func BenchmarkLoad(b *testing.B) {
 	k := makeBatches(1_000_000, 1<<20)
 	value := make([]byte, 32)

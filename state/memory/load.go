@@ -2,6 +2,7 @@ package memory
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/table"
@@ -29,6 +30,57 @@ func (s *Store) Load(e state.Entry) error {
 		st.table.EndBatch()
 	}
 	return nil
+}
+
+// LoadEntries is Load of one entry after the other. It has the processor fetch the memory of all
+// of them side by side first, as Prefetch does for a batch.
+func (s *Store) LoadEntries(entries []state.Entry) error {
+	s.meet = s.meet[:0]
+	for i := range entries {
+		e := &entries[i]
+		if slices.Contains(s.meet, e.Handle) {
+			continue
+		}
+		st, err := s.loadable(e.Handle, e.Group)
+		if err != nil {
+			return fmt.Errorf("load entry: %w", err)
+		}
+		s.meet = append(s.meet, e.Handle)
+		if st.table.Len() == 0 {
+			st.guess(entries[i:])
+		}
+	}
+	for _, h := range s.meet {
+		s.states[h].table.TouchEntries(h, entries)
+	}
+	for i := range entries {
+		if err := s.Load(entries[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// guessMin is how many values decide about the size of all.
+const guessMin = 16
+
+// guess has the table expect values of the size of the first ones, if they are all of one:
+// the log does not tell which states are of fixed size. Others are loaded as well.
+func (st *stored) guess(entries []state.Entry) {
+	size, n := state.Variable, 0
+	for i := range entries {
+		e := &entries[i]
+		if e.Handle != st.handle || e.Deleted {
+			continue
+		}
+		if n++; n > 1 && len(e.Value) != size {
+			return
+		}
+		size = len(e.Value)
+	}
+	if st.ValueSize == state.Variable && n >= guessMin {
+		st.table.Expect(st.SubSize, size)
+	}
 }
 
 func (s *Store) loadable(h state.Handle, group int) (*stored, error) {

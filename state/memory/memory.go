@@ -51,6 +51,7 @@ type Store struct {
 	image    *image    // the one under way that needs more slices, or nil
 	updating updating  // UpdateBatch's
 	position uint64
+	meet     []state.Handle // the states that LoadEntries has entries of
 }
 
 var (

@@ -102,6 +102,18 @@ func (a *alloc) get(class int) pageRef {
 	return a.take(uint32(c*chunkBlocks+i), b)
 }
 
+// getPages returns n pages of the largest class. Their bytes are anything.
+func (a *alloc) getPages(n int) []pageRef {
+	pages := make([]pageRef, n)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range pages {
+		c, b := a.getBlock()
+		pages[i] = makeRef(c, b*blockUnits, classMax)
+	}
+	return pages
+}
+
 // pagesOf is the free bits of a block whose pages are all free.
 func pagesOf(class int) uint16 { return uint16(1<<(blockSize/classSize(class)) - 1) }
 

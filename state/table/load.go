@@ -16,26 +16,14 @@ func (r Run) Len() int { return len(r.Data) / (r.KeySize + r.SubSize + r.ValueSi
 // LoadRun adds entries that are not in the table. It may be called at once for different
 // groups, as long as nothing else is.
 //
-// Pages for a whole group are made at once. A run in order of hashes, as View.Group gives
-// it, fills one after the other.
+// A run in order of hashes, as View.Group gives it, fills one page after the other: the size of
+// the group is known from the first run, and each page is made when its first entry comes.
 func (t *Table) LoadRun(run Run) {
-	n := run.Len()
 	g := &t.groups[run.Group-t.lo]
-	t.mu.Lock()
-	if t.entries == 0 {
-		t.adapt(run.KeySize, run.SubSize, run.ValueSize)
-	}
-	t.entries += int64(n)
-	t.bytes += int64(len(run.Data))
-	g.used += uint32(n)
-	fits := run.KeySize <= t.keyCap && run.SubSize <= t.subCap && run.ValueSize <= t.valCap
-	if fits && g.dir == nil && n > 0 {
-		t.presize(g, run.Group-t.lo, t.estimate(run))
-	}
-	t.mu.Unlock()
 	left := run.Data
-	if fits {
-		left = t.fill(g, run)
+	if spare, fits := t.begin(g, run); fits {
+		f := filler{t: t, g: g, group: run.Group - t.lo, spare: spare}
+		left = f.fill(run)
 	}
 	if len(left) == 0 {
 		return
@@ -46,6 +34,35 @@ func (t *Table) LoadRun(run Run) {
 	for d := left; len(d) >= size; d = d[size:] {
 		t.load(run.Group, d[:run.KeySize], d[run.KeySize:subAt], d[subAt:size])
 	}
+}
+
+// begin counts a run's entries, tells whether they fit into slots, and takes as many pages
+// as they are likely to need.
+func (t *Table) begin(g *group, run Run) (spare []pageRef, fits bool) {
+	n := run.Len()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hints.forget()
+	if t.entries == 0 {
+		t.adapt(run.KeySize, run.SubSize, run.ValueSize)
+	}
+	t.entries += int64(n)
+	t.bytes += int64(len(run.Data))
+	g.used += uint32(n)
+	if n == 0 || run.KeySize > t.keyCap || run.SubSize > t.subCap || run.ValueSize > t.valCap {
+		return nil, false
+	}
+	if g.dir == nil {
+		t.presize(g, run.Group-t.lo, t.estimate(run))
+	}
+	from, to := uint64(run.hashOf(0))>>g.shift, uint64(run.hashOf(n-1))>>g.shift
+	missing := 0
+	for at := from; at <= to; at++ {
+		if g.dir[at] == 0 {
+			missing++
+		}
+	}
+	return t.alloc.getPages(missing), true
 }
 
 // load adds an entry that has been counted.
@@ -72,68 +89,124 @@ const (
 )
 
 // estimate guesses how many entries the run's group will have: if the records are in
-// order of hashes, the last one's tells how much of the group they are.
+// order of hashes, the first and the last one's tell how much of the group they are.
 func (t *Table) estimate(run Run) int {
 	n := run.Len()
 	if n < estimateMin {
 		return n
 	}
 	const samples = 16
-	last := uint32(0)
+	first := run.hashOf(0)
+	last := first
 	for i := range samples {
 		h := run.hashOf((n - 1) * (i + 1) / samples)
-		if h>>16 < last>>16 {
+		if h < last {
 			return n
 		}
 		last = h
 	}
-	return int(min(uint64(n)<<32/(uint64(last)+1), uint64(n)*estimateMax))
+	return int(min(uint64(n)<<32/(uint64(last-first)+1), uint64(n)*estimateMax))
 }
 
-// presize makes the pages of an empty group for n entries.
+// presize makes the directory of an empty group for n entries, and if these are few, its page.
 func (t *Table) presize(g *group, gi, n int) {
 	*g = group{shift: 32, epoch: t.epoch, used: g.used}
+	full := int(limit(t.slots[classMax])) * 7 / 8
+	if n > full {
+		g.shift -= uint8(bits.Len(uint((n - 1) / full)))
+	}
+	g.dir = make([]pageRef, 1<<g.depth())
+	t.dirBytes += int64(len(g.dir)-1) * dirEntry
+	if n > full {
+		return
+	}
 	class := t.classMin
 	for class < classMax && uint32(n) > limit(t.slots[class]) {
 		class++
 	}
-	if full := int(limit(t.slots[classMax])) * 7 / 8; n > full {
-		depth := bits.Len(uint((n - 1) / full))
-		g.shift -= uint8(depth)
-	}
-	g.dir = make([]pageRef, 1<<g.depth())
-	t.dirBytes += int64(len(g.dir)-1) * dirEntry
-	for i := range g.dir {
-		g.dir[i], _ = t.newPage(class, gi, g.depth())
-	}
+	g.dir[0], _ = t.newPage(class, gi, 0)
+}
+
+// filler puts records into the pages of one group. It keeps the page that it is at: runs
+// go from one to the next.
+type filler struct {
+	t     *Table
+	g     *group
+	group int
+	spare []pageRef // of the largest class, for pages to come
+
+	at   uint64 // page, in the directory
+	page []byte
+	n    uint32 // its slots
+	used uint32 // and how many have entries
 }
 
 // fill puts records into the group's pages, as far as these have room, and returns the
 // others.
-func (t *Table) fill(g *group, run Run) (left []byte) {
+func (f *filler) fill(run Run) (left []byte) {
+	t := f.t
 	size := run.KeySize + run.SubSize + run.ValueSize
 	from := head(run.KeySize)<<40 | head(run.SubSize)<<48 | head(run.ValueSize)<<56 | used
 	subAt := run.KeySize + run.SubSize
+	whole := run.KeySize == t.keyCap && run.SubSize == t.subCap // a record is as it will lie in its slot
 	for d := run.Data; len(d) >= size; d = d[size:] {
 		k := Key{hash: hashBytes(d[:run.KeySize])}
 		hash := entryHash(&k, d[run.KeySize:subAt])
-		r := g.dir[uint64(hash)>>g.shift]
-		if r == 0 {
+		if at := uint64(hash) >> f.g.shift; at != f.at || f.page == nil {
+			f.turn(at)
+		}
+		if f.used >= fillLimit(f.n) {
 			left = append(left, d[:size]...)
 			continue
 		}
-		p := t.alloc.page(r)
-		n := t.slots[r.class()]
-		if pageUsed(p) >= limit(n) {
-			left = append(left, d[:size]...)
-			continue
-		}
-		slot := p[t.slotAt(t.freeSlot(p, n, hash)):]
+		slot := f.page[t.slotAt(t.freeSlot(f.page, f.n, hash)):]
 		putU64(slot, 0, uint64(from|head(hash)))
+		if f.used++; whole {
+			copy(slot[keyOff:], d[:size])
+			continue
+		}
 		copy(slot[t.valOff:], d[subAt:size])
 		copy(slot[keyOff:], d[:run.KeySize])
 		copy(slot[t.subOff:], d[run.KeySize:subAt])
-		putU32(p, 0, pageUsed(p)+1)
+	}
+	f.leave()
+	for _, r := range f.spare {
+		t.alloc.put(r)
 	}
 	return left
+}
+
+// fillLimit is how many entries a load puts into a page of n slots. It is more than limit:
+// few pages get so many, and the next entry after the load divides those.
+func fillLimit(n uint32) uint32 { return n - n/16 }
+
+// turn goes to another page of the group, and makes it if there is none.
+func (f *filler) turn(at uint64) {
+	f.leave()
+	r := f.g.dir[at]
+	if r == 0 {
+		r = f.take()
+		f.g.dir[at] = r
+		f.t.initPage(r, f.group, f.g.depth())
+	}
+	f.at, f.page, f.n = at, f.t.alloc.page(r), f.t.slots[r.class()]
+	f.used = pageUsed(f.page)
+}
+
+// leave notes in the page how many entries it has.
+func (f *filler) leave() {
+	if f.page != nil {
+		putU32(f.page, 0, f.used)
+	}
+}
+
+// take returns a page whose bytes are anything.
+func (f *filler) take() pageRef {
+	n := len(f.spare)
+	if n == 0 {
+		return f.t.alloc.get(classMax)
+	}
+	r := f.spare[0]
+	f.spare = f.spare[1:]
+	return r
 }

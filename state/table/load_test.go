@@ -78,6 +78,57 @@ func TestLoadRun(t *testing.T) {
 	}
 }
 
+// TestLoadRunKnowsTheGroupFromAnyRun: whichever of a group's runs comes first, it tells how many
+// entries the group will have.
+func TestLoadRunKnowsTheGroupFromAnyRun(t *testing.T) {
+	const n, size = 60_000, 6000
+	v := numbered(1, n).Freeze()
+	runs := runsOf(v, 1, size)
+	for first := range runs[:n/size] {
+		to := New(Config{KeySize: state.Variable, ValueSize: 16})
+		to.LoadRun(runs[first])
+		depth := to.groups[0].depth()
+		for i, run := range runs {
+			if i != first {
+				to.LoadRun(run)
+			}
+		}
+		if now := to.groups[0].depth(); now > depth+1 || 1<<depth > 2*n/64 {
+			t.Errorf("run %d first: 2^%d pages at first, 2^%d at the end", first, depth, now)
+		}
+		checkNumbered(t, to, 1, n)
+	}
+}
+
+// TestLoadRunInNoOrder loads records that are not in order of hashes, and adds entries to pages
+// that are full.
+func TestLoadRunInNoOrder(t *testing.T) {
+	const n = 30_000
+	to := New(Config{KeySize: state.Variable, ValueSize: 16})
+	run := Run{KeySize: 8, ValueSize: 16}
+	for i := range uint64(n) {
+		run.Data = binary.LittleEndian.AppendUint64(run.Data, i)
+		run.Data = binary.LittleEndian.AppendUint64(run.Data, i)
+		run.Data = append(run.Data, make([]byte, 8)...)
+	}
+	half := len(run.Data) / 24 / 2 * 24
+	first, second := run, run
+	first.Data, second.Data = run.Data[:half], run.Data[half:]
+	to.LoadRun(first)
+	to.LoadRun(second)
+	to.EndBatch()
+	checkNumbered(t, to, 1, n)
+	var key [8]byte
+	for i := uint64(n); i < 2*n; i++ {
+		binary.LittleEndian.PutUint64(key[:], i)
+		k := MakeKey(0, key[:])
+		_, v, _ := to.Upsert(&k, nil, 16)
+		binary.LittleEndian.PutUint64(v, i)
+	}
+	to.EndBatch()
+	checkNumbered(t, to, 1, 2*n)
+}
+
 // TestMemoryIsGivenBack empties a table in one go and by and by.
 func TestMemoryIsGivenBack(t *testing.T) {
 	const n = 200_000

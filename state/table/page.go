@@ -23,12 +23,17 @@ func pageDepth(p []byte) uint32 { return u32(p, 12) }
 // newPage returns an empty page.
 func (t *Table) newPage(class, group int, depth uint32) (pageRef, []byte) {
 	r := t.alloc.get(class)
+	return r, t.initPage(r, group, depth)
+}
+
+// initPage makes a page whose bytes are anything an empty one.
+func (t *Table) initPage(r pageRef, group int, depth uint32) []byte {
 	p := t.alloc.page(r)
 	clear(p)
 	putU32(p, 4, uint32(group))
 	putU32(p, 8, t.epoch)
 	putU32(p, 12, depth)
-	return r, p
+	return p
 }
 
 // home is where an entry's slot is looked for first, in a page of n slots.

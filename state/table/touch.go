@@ -54,17 +54,31 @@ func (t *Table) Touch(h state.Handle, wanted []state.Wanted) {
 	t.hints.forget()
 	for i := range wanted {
 		if w := &wanted[i]; w.Handle == h {
-			t.touchPage(w)
+			t.touchPage(w.Group, w.Key, w.Sub)
 		}
 	}
 	t.hints.sum += t.touchHomes()
 	t.touchSlots(h, wanted)
 }
 
+// TouchEntries is Touch for entries that are about to be loaded, most of which are new.
+// It leaves no hints: a load searches in what is at hand by then. Entries of other states or key
+// groups are passed over.
+func (t *Table) TouchEntries(h state.Handle, entries []state.Entry) {
+	t.hints.forget()
+	for i := range entries {
+		if e := &entries[i]; e.Handle == h && uint(e.Group-t.lo) < uint(len(t.groups)) {
+			t.touchPage(e.Group, e.Key, e.Sub)
+		}
+	}
+	t.hints.sum += t.touchHomes() + t.touchFronts()
+	t.hints.forget()
+}
+
 // touchPage finds the page of an entry.
-func (t *Table) touchPage(w *state.Wanted) {
-	key := Key{Group: w.Group, Bytes: w.Key, hash: hashBytes(w.Key)}
-	x := hint{hash: entryHash(&key, w.Sub), group: int32(w.Group - t.lo), slot: nowhere}
+func (t *Table) touchPage(group int, key, sub []byte) {
+	k := Key{hash: hashBytes(key)}
+	x := hint{hash: entryHash(&k, sub), group: int32(group - t.lo), slot: nowhere}
 	g := &t.groups[x.group]
 	if at := int(uint64(x.hash) >> g.shift); at < len(g.dir) {
 		x.page = g.dir[at]
@@ -80,6 +94,17 @@ func (t *Table) touchHomes() (sum uint64) {
 		if x := &t.hints.list[i]; x.page != 0 {
 			at := int(x.page>>4&1023)*unitSize + t.slotAt(home(x.hash, t.slots[x.page&7]))
 			sum += u64(bufs[x.page>>14], at) + u64(bufs[x.page>>14], at+t.stride-8)
+		}
+	}
+	return sum
+}
+
+// touchFronts reads the fronts of the pages, which tell whether there is room for one more.
+func (t *Table) touchFronts() (sum uint64) {
+	bufs := *t.alloc.bufs.Load()
+	for i := range t.hints.list {
+		if x := &t.hints.list[i]; x.page != 0 {
+			sum += u64(bufs[x.page>>14], int(x.page>>4&1023)*unitSize)
 		}
 	}
 	return sum
