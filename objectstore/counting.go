@@ -65,6 +65,16 @@ func (c *Counting) Get(ctx context.Context, key string, offset, length int64) ([
 	return data, err
 }
 
+// GetInto counts as Get does: see the function of that name.
+func (c *Counting) GetInto(ctx context.Context, key string, offset int64, buf []byte) error {
+	c.gets.Add(1)
+	err := getInto(ctx, c.Bucket, key, offset, buf)
+	if err == nil {
+		c.getBytes.Add(int64(len(buf)))
+	}
+	return err
+}
+
 // Reader implements Bucket.
 func (c *Counting) Reader(ctx context.Context, key string) (io.ReadCloser, error) {
 	c.gets.Add(1)

@@ -45,6 +45,14 @@ func (p *prefixed) Get(ctx context.Context, key string, offset, length int64) ([
 	return p.b.Get(ctx, p.prefix+key, offset, length)
 }
 
+// GetInto asks the bucket below.
+func (p *prefixed) GetInto(ctx context.Context, key string, offset int64, buf []byte) error {
+	if err := CheckKey(key); err != nil {
+		return err
+	}
+	return getInto(ctx, p.b, p.prefix+key, offset, buf)
+}
+
 func (p *prefixed) Reader(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := CheckKey(key); err != nil {
 		return nil, err

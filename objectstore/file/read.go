@@ -29,6 +29,22 @@ func (b *Bucket) Get(ctx context.Context, key string, offset, length int64) ([]b
 	return data, nil
 }
 
+// GetInto is Get into memory of the caller's: see objectstore.GetInto.
+func (b *Bucket) GetInto(ctx context.Context, key string, offset int64, buf []byte) error {
+	f, size, err := b.open(ctx, key)
+	if err != nil {
+		return fmt.Errorf("get %s: %w", key, err)
+	}
+	defer f.Close() // only read from
+	if _, err := objectstore.CheckRange(key, offset, int64(len(buf)), size); err != nil {
+		return fmt.Errorf("get %w", err)
+	}
+	if _, err := io.ReadFull(io.NewSectionReader(f, offset, int64(len(buf))), buf); err != nil {
+		return fmt.Errorf("get %s: %w", key, err)
+	}
+	return nil
+}
+
 // Reader implements objectstore.Bucket.
 func (b *Bucket) Reader(ctx context.Context, key string) (io.ReadCloser, error) {
 	f, _, err := b.open(ctx, key)

@@ -24,14 +24,27 @@ func (b *Bucket) Get(ctx context.Context, key string, offset, length int64) ([]b
 	if err != nil {
 		return nil, err
 	}
-	data, err := b.get(ctx, whole, offset, length)
+	data, err := b.get(ctx, whole, offset, length, nil)
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", key, err)
 	}
 	return data, nil
 }
 
-func (b *Bucket) get(ctx context.Context, whole string, offset, length int64) ([]byte, error) {
+// GetInto is Get into memory of the caller's: see objectstore.GetInto.
+func (b *Bucket) GetInto(ctx context.Context, key string, offset int64, buf []byte) error {
+	whole, err := b.key(key)
+	if err != nil {
+		return err
+	}
+	if _, err := b.get(ctx, whole, offset, int64(len(buf)), buf); err != nil {
+		return fmt.Errorf("get %s: %w", key, err)
+	}
+	return nil
+}
+
+// get reads a range, into buf if that has its length.
+func (b *Bucket) get(ctx context.Context, whole string, offset, length int64, buf []byte) ([]byte, error) {
 	if offset < 0 || offset > offsetMax || length < -1 || length == 0 || length > offsetMax {
 		return b.getNothing(ctx, whole, offset, length)
 	}
@@ -41,7 +54,7 @@ func (b *Bucket) get(ctx context.Context, whole string, offset, length int64) ([
 		size = objectBytesMax // not known
 	}
 	err := b.retry(ctx, transferTimeout(size), func(ctx context.Context) (err error) {
-		data, err = b.getOnce(ctx, whole, offset, length)
+		data, err = b.getOnce(ctx, whole, offset, length, buf)
 		return err
 	})
 	if response(err).StatusCode == http.StatusRequestedRangeNotSatisfiable {
@@ -75,13 +88,16 @@ func (b *Bucket) stat(ctx context.Context, whole string) (info minio.ObjectInfo,
 	return info, err
 }
 
-func (b *Bucket) getOnce(ctx context.Context, whole string, offset, length int64) ([]byte, error) {
+func (b *Bucket) getOnce(ctx context.Context, whole string, offset, length int64, buf []byte) ([]byte, error) {
 	r, size, err := b.openRange(ctx, whole, offset, length)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close() // only read from
-	data := make([]byte, size)
+	data := buf
+	if int64(len(data)) != size {
+		data = make([]byte, size)
+	}
 	if _, err := io.ReadFull(r, data); err != nil {
 		return nil, err
 	}

@@ -84,7 +84,7 @@ func (b *Bucket) putIfAbsent(ctx context.Context, whole string, data []byte) err
 
 // compare returns nil if the object has exactly these bytes, else ErrExists.
 func (b *Bucket) compare(ctx context.Context, whole string, data []byte) error {
-	found, err := b.get(ctx, whole, 0, -1)
+	found, err := b.get(ctx, whole, 0, -1, nil)
 	if err != nil {
 		return fmt.Errorf("compare with what is there: %w", err)
 	}

@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) objectstore.Bucket) {
 		{"put file", putFile},
 		{"put file that is too short", putFileShort},
 		{"ranges", ranges},
+		{"get into memory of the caller", getInto},
 		{"missing", missing},
 		{"reader", reader},
 		{"copy", copyObject},
@@ -198,6 +199,35 @@ func ranges(t *testing.T, b objectstore.Bucket) {
 			t.Errorf("get %d from %d: %q, %v, want %q", c.length, c.offset, got, err, c.want)
 		}
 	}
+}
+
+// getInto reads into memory of the caller's, with and without room.
+func getInto(t *testing.T, b objectstore.Bucket) {
+	const object = "0123456789"
+	put(t, b, "k", object)
+	for _, room := range []int{0, 3, 10, 50} {
+		for _, c := range []struct{ offset, length int64 }{{0, 10}, {3, 4}, {9, 1}, {2, -1}, {4, 0}, {10, 0}} {
+			buf := bytes.Repeat([]byte("x"), room)
+			got, err := objectstore.GetInto(t.Context(), b, "k", c.offset, c.length, buf)
+			want := object[c.offset:]
+			if c.length >= 0 {
+				want = want[:c.length]
+			}
+			if err != nil || string(got) != want {
+				t.Errorf("get %d from %d into %d bytes: %q, %v, want %q", c.length, c.offset, room, got, err, want)
+			}
+			if n := len(got); n < room && strings.Trim(string(buf[n:]), "x") != "" {
+				t.Errorf("get %d from %d into %d bytes: wrote behind its end: %q", c.length, c.offset, room, buf)
+			}
+		}
+	}
+	buf := make([]byte, 50)
+	for _, c := range []struct{ offset, length int64 }{{0, 11}, {10, 1}, {11, 0}, {-1, 2}, {0, -2}} {
+		_, err := objectstore.GetInto(t.Context(), b, "k", c.offset, c.length, buf)
+		wantErr(t, fmt.Sprintf("get %d from %d into 50 bytes", c.length, c.offset), err, objectstore.ErrRange)
+	}
+	_, err := objectstore.GetInto(t.Context(), b, "nothing", 0, 1, buf)
+	wantErr(t, "get nothing into 50 bytes", err, objectstore.ErrNotFound)
 }
 
 func missing(t *testing.T, b objectstore.Bucket) {

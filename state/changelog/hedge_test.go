@@ -54,7 +54,7 @@ func TestStalledUploadIsSentAgain(t *testing.T) {
 		equal(t, "objects", s.Objects, []snapshot.Run{{Prefix: "p/1/", Lo: 1, Hi: 30}, {Prefix: "p/1/", Lo: 32, Hi: 32}})
 		equal(t, "not released while it is sent", s.Released, []snapshot.Run{})
 		equal(t, "state", restored(t, b, 0, groups-1, s.Keyed[l]), []string{"a=31"})
-		if _, ok := OpenLocal(filepath.Join(dir, LocalFolder)).Read(s.Keyed[l].Segments[30].Ref); !ok {
+		if _, ok := OpenLocal(filepath.Join(dir, LocalFolder)).Read(s.Keyed[l].Segments[30].Ref, nil); !ok {
 			t.Error("no local copy under the winner's name")
 		}
 		time.Sleep(time.Minute)

@@ -79,9 +79,9 @@ func (l *Local) write(key string, data []byte) error {
 	return err
 }
 
-// Read returns the bytes that ref names. ok is false if they are not here, or not
-// as ref has them.
-func (l *Local) Read(ref objectstore.Ref) (data []byte, ok bool) {
+// Read returns the bytes that ref names, in buf's memory if they fit. ok is false if they are not
+// here, or not as ref has them.
+func (l *Local) Read(ref objectstore.Ref, buf []byte) (data []byte, ok bool) {
 	if l == nil || l.dir == "" || ref.Length < 0 {
 		return nil, false
 	}
@@ -93,7 +93,10 @@ func (l *Local) Read(ref objectstore.Ref) (data []byte, ok bool) {
 	if info, err := f.Stat(); err != nil || info.Size() < ref.Offset+ref.Length {
 		return nil, false
 	}
-	data = make([]byte, ref.Length)
+	if int64(cap(buf)) < ref.Length {
+		buf = make([]byte, ref.Length)
+	}
+	data = buf[:ref.Length]
 	if _, err := f.ReadAt(data, ref.Offset); err != nil || ref.Verify(data) != nil {
 		return nil, false
 	}

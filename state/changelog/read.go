@@ -37,10 +37,10 @@ type source struct {
 	local  Copies // may be nil
 }
 
-// get reads a range. A range that the object does not have says that it was cut
-// short.
-func (s *source) get(ctx context.Context, key string, from, to int64) ([]byte, error) {
-	data, err := s.bucket.Get(ctx, key, from, to-from)
+// get reads a range, into buf if that has room. A range that the object does not have
+// says that it was cut short.
+func (s *source) get(ctx context.Context, key string, from, to int64, buf []byte) ([]byte, error) {
+	data, err := objectstore.GetInto(ctx, s.bucket, key, from, to-from, buf)
 	switch {
 	case err == nil:
 		return data, nil
@@ -52,40 +52,30 @@ func (s *source) get(ctx context.Context, key string, from, to int64) ([]byte, e
 	return nil, fmt.Errorf("read %s: %w", key, err)
 }
 
-// copyOf returns the local copy of a segment, verified; nil if there is none.
-func (s *source) copyOf(ref objectstore.Ref) []byte {
-	if s.local == nil {
-		return nil
-	}
-	data, ok := s.local.Read(ref)
-	if !ok || ref.Verify(data) != nil {
-		return nil
-	}
-	return data
-}
-
 // raw is a segment as it lies in its object, not verified if it is remote.
 type raw struct {
 	data  []byte
 	local bool
 }
 
-// fetch reads the read's parts: those that have no local copy with one GET.
-func (r *read) fetch(ctx context.Context, src *source) ([]raw, error) {
+// fetch reads the read's parts: those that have no local copy with one GET. buf is memory for
+// all of them, or nil.
+func (r *read) fetch(ctx context.Context, src *source, buf []byte) ([]raw, error) {
 	out := make([]raw, len(r.parts))
 	from, to := r.to, r.from
+	some := src.local != nil && r.copies(src.local, out, buf)
 	for i, p := range r.parts {
-		ref := p.segment.Ref
-		if data := src.copyOf(ref); data != nil {
-			out[i] = raw{data, true}
-			continue
+		if ref := p.segment.Ref; !out[i].local {
+			from, to = min(from, ref.Offset), max(to, ref.Offset+ref.Length)
 		}
-		from, to = min(from, ref.Offset), max(to, ref.Offset+ref.Length)
 	}
 	if from >= to {
 		return out, nil
 	}
-	data, err := src.get(ctx, r.key, from, to)
+	if some {
+		buf = nil // what is verified in it must not be overwritten
+	}
+	data, err := src.get(ctx, r.key, from, to, buf)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +86,22 @@ func (r *read) fetch(ctx context.Context, src *source) ([]raw, error) {
 		}
 	}
 	return out, nil
+}
+
+// copies reads those parts that have a local copy, side by side into buf, and reports whether any
+// has.
+func (r *read) copies(local Copies, out []raw, buf []byte) (some bool) {
+	for i, p := range r.parts {
+		data, ok := local.Read(p.segment.Ref, buf)
+		if !ok {
+			continue
+		}
+		out[i], some = raw{data, true}, true
+		if cap(buf) >= len(data) {
+			buf = buf[len(data):cap(buf)]
+		}
+	}
+	return some
 }
 
 // compressed reports whether the decoded segment has memory of its own.

@@ -47,8 +47,9 @@ var ErrNeedsFiles = errors.New("the checkpoint was written by state backend lsm:
 
 // Copies are copies of objects on this machine; a Local is.
 type Copies interface {
-	// Read returns the bytes that ref names. ok is false if they are not here.
-	Read(ref objectstore.Ref) (data []byte, ok bool)
+	// Read returns the bytes that ref names, after checking them against it: in buf's memory if they
+	// fit. ok is false if they are not here.
+	Read(ref objectstore.Ref, buf []byte) (data []byte, ok bool)
 }
 
 // RestoreConfig says where a restore reads from.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -35,7 +34,7 @@ type restorer struct {
 	meter   meter
 	entries atomic.Int64
 	reads   atomic.Int64
-	scratch sync.Pool // *[]byte, for decoded segments
+	spare   spare
 }
 
 // gate opens when all parts of a stage are loaded.
@@ -47,7 +46,6 @@ type gate struct {
 func newRestorer(cfg RestoreConfig) *restorer {
 	r := &restorer{source: source{cfg.Bucket, cfg.Local}}
 	r.meter.tell = cfg.Progress
-	r.scratch.New = func() any { return new([]byte) }
 	return r
 }
 
@@ -98,15 +96,15 @@ func (r *restorer) do(ctx context.Context, rd *read) error {
 	if rd.key == "" {
 		return r.files(ctx, rd.parts[0])
 	}
-	segments, err := rd.fetch(ctx, &r.source)
+	m := r.spare.get()
+	defer r.spare.put(m)
+	segments, err := rd.fetch(ctx, &r.source, m.room(rd.to-rd.from))
 	if err != nil {
 		return r.failed(rd.parts[0], err)
 	}
-	scratch := r.scratch.Get().(*[]byte)
-	defer r.scratch.Put(scratch)
 	remote := false
 	for i, p := range rd.parts {
-		if err := r.piece(ctx, p, segments[i], scratch); err != nil {
+		if err := r.piece(ctx, p, segments[i], m); err != nil {
 			return r.failed(p, err)
 		}
 		remote = remote || !segments[i].local
@@ -129,13 +127,13 @@ func (r *restorer) failed(p piece, err error) error {
 }
 
 // piece decodes a segment, waits until it is its turn, and loads it.
-func (r *restorer) piece(ctx context.Context, p piece, segment raw, scratch *[]byte) error {
-	f, err := segment.decode(p.segment, *scratch)
+func (r *restorer) piece(ctx context.Context, p piece, segment raw, m *memory) error {
+	f, err := segment.decode(p.segment, m.decoded)
 	if err != nil {
 		return err
 	}
-	if segment.compressed() && cap(f.body) > cap(*scratch) {
-		*scratch = f.body[:0]
+	if segment.compressed() && cap(f.body) > cap(m.decoded) {
+		m.decoded = f.body[:0]
 	}
 	if err := r.turn(ctx, p); err != nil {
 		return err
@@ -208,7 +206,7 @@ func (r *restorer) files(ctx context.Context, p piece) error {
 // fetchFile copies a file of an image to path.
 func (r *restorer) fetchFile(ctx context.Context, s snapshot.Segment, path string) error {
 	rd := &read{key: s.Ref.Key, from: s.Ref.Offset, to: s.Ref.Offset + s.Ref.Length, parts: []piece{{segment: s}}}
-	segments, err := rd.fetch(ctx, &r.source)
+	segments, err := rd.fetch(ctx, &r.source, nil)
 	if err != nil {
 		return err
 	}

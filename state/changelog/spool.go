@@ -59,7 +59,7 @@ func (u *Uploader) spool(p *pack) {
 // that an error is the end.
 func (u *Uploader) unspool(p *pack) error {
 	key := u.key(p.first)
-	data, ok := u.local.Read(objectstore.Ref{Key: key, Length: p.sum.Size, CRC32C: p.sum.CRC32C})
+	data, ok := u.local.Read(objectstore.Ref{Key: key, Length: p.sum.Size, CRC32C: p.sum.CRC32C}, nil)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.spooled -= p.sum.Size

@@ -170,7 +170,7 @@ func TestLocalCopiesFollowTheHandles(t *testing.T) {
 		equal(t, "after the first checkpoint", localFiles(t, dir),
 			[]string{"p%2F0%2F000000000001.0", "p%2F1%2F000000000001.0", "p%2F1%2F000000000009.0"})
 		ref := s.Keyed[l].Segments[1].Ref
-		if data, ok := local.Read(ref); !ok || ref.Verify(data) != nil {
+		if data, ok := local.Read(ref, nil); !ok || ref.Verify(data) != nil {
 			t.Error("no copy of what was uploaded")
 		}
 		image(l, "image", "a")
@@ -192,7 +192,7 @@ func TestLocal(t *testing.T) {
 		t.Fatal(err)
 	}
 	ref := objectstore.Ref{Key: "a/b", Offset: 2, Length: 3, CRC32C: objectstore.CRC32C(data[2:5])}
-	got, ok := OpenLocal(filepath.Join(dir, LocalFolder)).Read(ref)
+	got, ok := OpenLocal(filepath.Join(dir, LocalFolder)).Read(ref, nil)
 	equal(t, "read", string(got), "234")
 	equal(t, "found", ok, true)
 	for what, bad := range map[string]objectstore.Ref{
@@ -200,7 +200,7 @@ func TestLocal(t *testing.T) {
 		"another sum":    {Key: "a/b", Offset: 3, Length: 3, CRC32C: ref.CRC32C},
 		"too long":       {Key: "a/b", Offset: 8, Length: 3},
 	} {
-		if _, ok := l.Read(bad); ok {
+		if _, ok := l.Read(bad, nil); ok {
 			t.Errorf("%s was read", what)
 		}
 	}
@@ -212,7 +212,7 @@ func TestLocal(t *testing.T) {
 	if err := none.Put("a", data); !errors.Is(err, errNoLocal) {
 		t.Errorf("put without a folder: %v", err)
 	}
-	if _, ok := none.Read(ref); ok {
+	if _, ok := none.Read(ref, nil); ok {
 		t.Error("read without a folder")
 	}
 }
