@@ -11,6 +11,9 @@ import (
 // memory.Store is one.
 type BatchLoader interface {
 	Loader
+	// Expect says about how many entries a state will have at the end, after its first Register and
+	// before its first entry. It is only known of a store with one state.
+	Expect(h state.Handle, entries int64)
 	// LoadEntries is Load of one entry after the other. It may keep an error of one
 	// until it has loaded others.
 	LoadEntries(entries []state.Entry) error
@@ -26,6 +29,18 @@ type batch struct {
 	into    Loader
 	many    BatchLoader // into, if it is one
 	entries []state.Entry
+}
+
+// live is about how many entries the handles' stores had, as far as they are of key groups
+// lo to hi.
+func live(handles []snapshot.Keyed, lo, hi int) (entries int64) {
+	for _, k := range handles {
+		from, to := max(k.GroupLo, lo), min(k.GroupHi, hi)
+		if groups := int64(k.GroupHi - k.GroupLo + 1); from <= to {
+			entries += k.Entries / groups * int64(to-from+1)
+		}
+	}
+	return entries
 }
 
 // add takes an entry, after all before it. one says that its slices end with the

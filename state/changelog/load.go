@@ -32,6 +32,7 @@ type target struct {
 	groups []sync.Mutex
 
 	batch batch
+	live  int64 // about how many entries there will be
 }
 
 // registered is a state as segments have it, and what the store makes of it.
@@ -49,6 +50,7 @@ func newTarget(t Target) *target {
 		states: map[definition]*registered{}, groups: make([]sync.Mutex, max(0, t.GroupHi-t.GroupLo+1)),
 	}
 	out.batch.into = t.Into
+	out.live = live(t.Handles, t.GroupLo, t.GroupHi)
 	out.batch.many, _ = t.Into.(BatchLoader)
 	for _, k := range t.Handles {
 		for _, s := range k.States {
@@ -171,6 +173,9 @@ func (t *target) registerLocked(d definition, subSize, valueSize int) (*register
 	}
 	if own.handle, err = t.into.Register(stored); err != nil {
 		return nil, fmt.Errorf("state %q: %w", d.name, err)
+	}
+	if t.batch.many != nil && len(t.states) == 0 && len(t.newest) == 1 {
+		t.batch.many.Expect(own.handle, t.live)
 	}
 	t.states[d] = own
 	return own, nil

@@ -32,6 +32,20 @@ func (s *Store) Load(e state.Entry) error {
 	return nil
 }
 
+// Expect says about how many entries a state will have when all are loaded, before the first is.
+func (s *Store) Expect(h state.Handle, entries int64) {
+	s.states[h].table.Presize(entries)
+	s.expects = true
+}
+
+// loaded ends what Expect began: the store is in use.
+func (s *Store) loaded() {
+	for _, st := range s.states {
+		st.table.Presize(0)
+	}
+	s.expects = false
+}
+
 // LoadEntries is Load of one entry after the other. It has the processor fetch the memory of all
 // of them side by side first, as Prefetch does for a batch.
 func (s *Store) LoadEntries(entries []state.Entry) error {

@@ -51,6 +51,7 @@ type Store struct {
 	image    *image    // the one under way that needs more slices, or nil
 	updating updating  // UpdateBatch's
 	position uint64
+	expects  bool           // since Expect
 	meet     []state.Handle // the states that LoadEntries has entries of
 }
 
@@ -171,6 +172,9 @@ func (s *Store) EndBatch() error {
 
 func (s *Store) endBatch() {
 	before := s.position
+	if s.expects {
+		s.loaded()
+	}
 	for _, st := range s.states {
 		if st.table.HasChanged() {
 			s.drain(st)

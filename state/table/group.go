@@ -32,12 +32,20 @@ func (t *Table) setPage(g *group, hash, depth uint32, r pageRef) {
 func (t *Table) pageFor(gi int, hash uint32) (pageRef, []byte) {
 	g := &t.groups[gi]
 	if g.dir == nil {
-		g.dir, g.shift, g.epoch = make([]pageRef, 1), 32, t.epoch
+		if t.perGroup > 0 {
+			t.presize(g, gi, t.perGroup)
+		} else {
+			g.dir, g.shift, g.epoch = make([]pageRef, 1), 32, t.epoch
+		}
 	}
 	for {
 		r := g.dir[uint64(hash)>>g.shift]
 		if r == 0 {
-			r, p := t.newPage(t.classMin, gi, g.depth())
+			class := t.classMin
+			if t.perGroup > 0 && g.depth() > 0 {
+				class = classMax
+			}
+			r, p := t.newPage(class, gi, g.depth())
 			t.setPage(g, hash, g.depth(), r)
 			return r, p
 		}

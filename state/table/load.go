@@ -108,6 +108,12 @@ func (t *Table) estimate(run Run) int {
 	return int(min(uint64(n)<<32/(uint64(last-first)+1), uint64(n)*estimateMax))
 }
 
+// Presize says how many entries the table will have, evenly over its groups, or 0 if that is not
+// known any more. Until then groups begin with as many pages as they will need, instead of one that
+// grows and splits: that would copy each entry twice. A number that is far too large costs memory
+// for pages with few entries, but no more than that number of entries would take.
+func (t *Table) Presize(entries int64) { t.perGroup = int(entries / int64(len(t.groups))) }
+
 // presize makes the directory of an empty group for n entries, and if these are few, its page.
 func (t *Table) presize(g *group, gi, n int) {
 	*g = group{shift: 32, epoch: t.epoch, used: g.used}

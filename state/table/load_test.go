@@ -129,6 +129,57 @@ func TestLoadRunInNoOrder(t *testing.T) {
 	checkNumbered(t, to, 1, 2*n)
 }
 
+// TestPresize adds entries to a table that has been told their number, rightly or not.
+func TestPresize(t *testing.T) {
+	const groups, n = 4, 40_000
+	right := numbered(groups, n).Footprint()
+	for _, said := range []int64{n, n / 10, 3, 10 * n} {
+		tb := New(Config{GroupHi: groups - 1, KeySize: 8, ValueSize: 16})
+		tb.Presize(said)
+		var key [8]byte
+		var first uint32
+		for i := range n {
+			binary.LittleEndian.PutUint64(key[:], uint64(i))
+			k := MakeKey(i%groups, key[:])
+			_, v, _ := tb.Upsert(&k, nil, 16)
+			binary.LittleEndian.PutUint64(v, uint64(i))
+			if i == 0 {
+				first = tb.groups[0].depth()
+			}
+		}
+		tb.EndBatch()
+		checkNumbered(t, tb, groups, n)
+		if now := tb.groups[0].depth(); said >= n && now != first {
+			t.Errorf("told %d: 2^%d pages at first, 2^%d at the end", said, first, now)
+		}
+		if said <= n && tb.Footprint() > 2*right {
+			t.Errorf("told %d: %d bytes of memory, %d without", said, tb.Footprint(), right)
+		}
+		tb.Presize(0)
+		for tb.Len() > 0 {
+			tb.Sweep(n, 0, 0, func(r Ref) (Ref, bool) { return r, true })
+			tb.EndBatch()
+		}
+		checkInvariants(t, tb)
+	}
+}
+
+// BenchmarkNewMemory is the rate at which a table gets memory and writes to it once: no restore
+// of a table is faster than that, and its entries take twice their size or so.
+func BenchmarkNewMemory(b *testing.B) {
+	const chunks = 1024
+	b.SetBytes(chunks * chunkBlocks * blockSize)
+	for b.Loop() {
+		var a alloc
+		a.init()
+		for range chunks {
+			for _, r := range a.getPages(chunkBlocks) {
+				a.page(r)[0] = 1
+			}
+		}
+	}
+}
+
 // TestMemoryIsGivenBack empties a table in one go and by and by.
 func TestMemoryIsGivenBack(t *testing.T) {
 	const n = 200_000

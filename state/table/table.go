@@ -52,6 +52,7 @@ type Table struct {
 
 	entries, bytes int64
 	dirBytes       int64
+	perGroup       int        // entries that each group will have; 0: not known
 	expect         Config     // sizes as told; Variable if not
 	seen           [3]int     // the largest key, sub-key, value that decided about the layout
 	mu             sync.Mutex // for LoadRun, of several groups at once
