@@ -92,7 +92,7 @@ type Keyed struct {
 	GroupLo  int       `json:"group_lo"` // first key group
 	GroupHi  int       `json:"group_hi"` // last key group
 	Segments []Segment `json:"segments,omitempty"`
-	Entries  int64     `json:"entries"` // live entries at the barrier, for people
+	Entries  int64     `json:"entries"` // live entries at the barrier, for people, and a hint for restores
 	Bytes    int64     `json:"bytes"`   // live bytes at the barrier, for people
 	// Estimated says that Entries and Bytes are not exact: the checkpoint came before
 	// what a restore had loaded was counted.

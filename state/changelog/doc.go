@@ -34,6 +34,7 @@
 //	            and only when it pays                                        policy.go
 //	Seal        waits for what its cuts need, and names it                   seal.go, handle.go
 //	restore     plans few large reads, loads image and log by key group      plan.go, restorer.go
+//	            changes in batches, into memory that is used again           entries.go, spare.go
 //	verify      reads and checks every byte of a checkpoint                  verify.go
 //
 // The bytes, the invariants and what a crash leaves at each step are described

@@ -34,5 +34,6 @@
 //	touch.go   the memory that a batch will need, asked for at once
 //	view.go    Freeze
 //	load.go    runs of records, for a restore
+//	fill.go    how they come into pages
 //	relayout.go  another size of slots
 package table
