@@ -62,6 +62,11 @@ func TestSpareMemoryIsBounded(t *testing.T) {
 	if n := len(first.room(1000)); n != 1000 {
 		t.Fatalf("room of %d bytes, want 1000", n)
 	}
+	for _, n := range []int64{-1, readingBytes + 1, 1 << 60} {
+		if first.room(n) != nil {
+			t.Errorf("there is room for %d bytes", n)
+		}
+	}
 	s.put(first)
 	again := s.get()
 	if again != first || &again.room(500)[0] != &first.read[0] {

@@ -7,8 +7,12 @@ type memory struct {
 	read, decoded []byte
 }
 
-// room returns n bytes for a read, which are anything.
+// room returns n bytes for a read, which are anything; nil for a number that no read should have:
+// the store says what is wrong with it.
 func (m *memory) room(n int64) []byte {
+	if n < 0 || n > readingBytes {
+		return nil
+	}
 	if int64(cap(m.read)) < n {
 		m.read = make([]byte, n)
 	}
