@@ -14,6 +14,7 @@ import (
 
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/objectstore"
+	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/changelog"
 )
 
@@ -125,6 +126,11 @@ func (s *source) restoreTargets(ctx context.Context, targets []changelog.Target,
 	}
 	out = restored{took: time.Since(at), cpu: processCPU() - cpu, remote: bucket.Counts().GetBytes}
 	for _, t := range targets {
+		if c, ok := t.Into.(state.Counter); ok {
+			if err := c.Count(); err != nil {
+				return out, err
+			}
+		}
 		entries, _ := t.Into.(loader).Size()
 		out.entries += entries
 	}

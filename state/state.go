@@ -96,7 +96,7 @@ type Store interface {
 	// Cut marks the position of a barrier; the changelog makes everything up
 	// to it durable. It does no I/O. Callers have called EndBatch.
 	Cut(id dataflow.CheckpointID) Cut
-	// Size is the number of live entries and their bytes.
+	// Size is the number of live entries and their bytes, without waiting: see Counter.
 	Size() (entries, bytes int64)
 	Close() error
 }
@@ -110,6 +110,13 @@ type Prefetcher interface {
 	// Prefetch reads what it does not have at hand of the entries, all together. The
 	// current key is undefined afterwards.
 	Prefetch(wanted []Wanted) error
+}
+
+// Counter is a store whose Size, for a while after a restore, is an estimate.
+type Counter interface {
+	// Count waits until what a restore has loaded is counted, which takes as long as
+	// reading all of it. From then on Size is exact.
+	Count() error
 }
 
 // Wanted is an entry that is about to be used.

@@ -15,6 +15,7 @@ import (
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/objectstore"
 	"github.com/cairnstream/cairn/snapshot"
+	"github.com/cairnstream/cairn/state"
 )
 
 // VerifyConfig says which checkpoint to verify.
@@ -255,6 +256,12 @@ func (v *verifier) replayHandle(ctx context.Context, uid dataflow.UID, k snapsho
 		return nil
 	}
 	v.report.Entries += done.Entries
+	if c, ok := scratch.(state.Counter); ok {
+		if err := c.Count(); err != nil {
+			v.problem("", uid, fmt.Errorf("key groups %d to %d: %w", k.GroupLo, k.GroupHi, err))
+			return nil
+		}
+	}
 	if entries, _ := scratch.Size(); entries != k.Entries && !k.Estimated {
 		v.problem("", uid, fmt.Errorf("key groups %d to %d: replay gives %d entries, the checkpoint has %d",
 			k.GroupLo, k.GroupHi, entries, k.Entries))

@@ -70,7 +70,9 @@ func (s *size) now() (entries, bytes int64, exact bool) {
 	if s.count != nil {
 		select {
 		case <-s.count.ended:
-			s.take()
+			if s.count.err == nil { // else Count tells
+				s.take()
+			}
 		default:
 		}
 	}

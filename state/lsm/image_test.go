@@ -69,6 +69,9 @@ func TestRescaleFetchesLittle(t *testing.T) {
 		lo, hi := i*groups/2, (i+1)*groups/2-1
 		s := openIn(t, filepath.Join(t.TempDir(), "half"), lo, hi, nil)
 		fetched += restore(t, s, parts, lo, hi)
+		if err := s.Count(); err != nil {
+			t.Fatal(err)
+		}
 		if entries, _ := s.Size(); entries != int64(n/2) {
 			t.Errorf("groups %d to %d: %d entries, want %d", lo, hi, entries, n/2)
 		}

@@ -320,8 +320,8 @@ func (w *world) compare() {
 	}
 	var entries, bytes, wantBytes int64
 	for _, s := range w.stores {
+		w.check(s.Count())
 		e, b := s.Size()
-		w.check(s.err)
 		entries, bytes = entries+e, bytes+b
 	}
 	for id, v := range w.model {

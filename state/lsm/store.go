@@ -43,6 +43,7 @@ type Store struct {
 var (
 	_ state.Store      = (*Store)(nil)
 	_ state.Prefetcher = (*Store)(nil)
+	_ state.Counter    = (*Store)(nil)
 )
 
 // stored is a state of the store.
@@ -270,13 +271,18 @@ func (s *Store) Cut(dataflow.CheckpointID) state.Cut {
 	return cut
 }
 
-// Size implements state.Store. After a restore it waits until the entries are
-// counted.
+// Size implements state.Store.
 func (s *Store) Size() (entries, bytes int64) {
 	s.loaded()
-	s.fail(s.size.wait())
 	entries, bytes, _ = s.size.now()
 	return entries, bytes
+}
+
+// Count implements state.Counter.
+func (s *Store) Count() error {
+	s.loaded()
+	s.fail(s.size.wait())
+	return s.err
 }
 
 // fail keeps the first error.

@@ -393,6 +393,9 @@ func TestCutBeforeTheCountIsAnEstimate(t *testing.T) {
 	h := register(t, s, "a")
 	fill(t, s, h, 10)
 	s.size.count = &count{ended: make(chan struct{}), entries: 8, bytes: 800, guessedEntries: 10, guessedBytes: 1000}
+	if entries, _ := s.Size(); entries != 10 { // it does not wait either: it is asked after each batch
+		t.Errorf("counting: %d entries", entries)
+	}
 	if c := s.Cut(1); !c.Estimated {
 		t.Errorf("counting: %+v", c)
 	}

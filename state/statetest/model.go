@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/cairnstream/cairn/state"
 )
 
 // model is the reference. The entries of definitions are there by number, key and
@@ -20,6 +22,9 @@ func (w *world) compare() {
 	got := model{}
 	var entries int64
 	for _, s := range w.subtasks {
+		if c, ok := s.store.(state.Counter); ok {
+			check(w.t, c.Count())
+		}
 		n, _ := s.store.Size()
 		entries += n
 		for i, h := range s.handles {
