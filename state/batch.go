@@ -1,5 +1,7 @@
 package state
 
+import "bytes"
+
 // Batch lists the entries of one state that a batch of records changes, one for
 // each record, in their order; the same entry may be there more than once. It is
 // filled again and again, without allocating:
@@ -134,9 +136,38 @@ func (s *slot[T]) updateEach(b *Batch, f func(i int, v *T, existed bool)) (err e
 		group, key, sub, next := b.Next(at, from)
 		from = next
 		s.store.SetKey(group, key)
-		if err := s.update(sub, one); err != nil {
+		if s.flat == nil {
+			at, from, err = s.updateRun(b, at, from, f)
+		} else {
+			err = s.update(sub, one)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// updateRun is update for entry i of a batch and those equal to it that follow at once: one
+// value that many records change is decoded and encoded once. from is where the entry
+// ends; it returns the last one and where that ends.
+func (s *slot[T]) updateRun(b *Batch, i int, from uint32, f func(i int, v *T, existed bool)) (last int, end uint32, err error) {
+	group, key, sub := b.Entry(i)
+	v, existed, err := s.get(sub)
+	if err != nil {
+		return i, from, err
+	}
+	s.value = v
+	for {
+		f(i, &s.value, existed)
+		if i+1 == b.Len() {
+			break
+		}
+		g, k, u, next := b.Next(i+1, from)
+		if g != group || !bytes.Equal(k, key) || !bytes.Equal(u, sub) {
+			break
+		}
+		i, from, existed = i+1, next, true
+	}
+	return i, from, s.putVariable(sub)
 }

@@ -54,9 +54,6 @@ func (e *early) forget(begin int64) {
 
 // eager gives the results that come right after a record of key at t, if one is due.
 func (w *sliceWindow[K, In, Acc, Out]) eager(key K, t int64) error {
-	if w.early == nil && w.first > w.wm {
-		return nil
-	}
 	for end := w.first + 1; ; end += w.cut.slide {
 		var err error
 		if end-1 > w.wm {

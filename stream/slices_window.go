@@ -34,9 +34,22 @@ type sliceWindow[K, In, Acc, Out any] struct {
 	first, last int64 // the last milliseconds of its first and its last window
 	inWindow    bool
 
+	// Records that are folded together. Functions are made once, as one for each record
+	// or batch would be garbage.
+	batch    *engine.Batch[In]
+	gathered state.Batch
+	rows     []row // of each entry of gathered
+	foldRow  func(i int, acc *Acc, existed bool)
+
 	record In   // the one that addTo folds
 	isNew  bool // what addTo found
 	addTo  func(acc *Acc, existed bool)
+}
+
+// row is a record of the batch at hand, and its slice.
+type row struct {
+	at    int32
+	slice int64
 }
 
 func openSlices[K, In, Acc, Out any](ctx *engine.OpContext, kt *keyTracker[K, In], w Windows, agg Aggregate[In, Acc, Out], set *windowSettings) (engine.Transform[In], error) {
@@ -50,7 +63,7 @@ func openSlices[K, In, Acc, Out any](ctx *engine.OpContext, kt *keyTracker[K, In
 		out:  engine.OutputOf[WindowResult[K, Out]](ctx, 0),
 		late: engine.OutputOf[In](ctx, lateOutput),
 	}
-	open.addTo = open.fold
+	open.addTo, open.foldRow = open.addRecord, open.foldOne
 	if open.early, err = openEarly(ctx, open.trigger); err != nil || w.kind == global {
 		return open, err
 	}
@@ -82,34 +95,77 @@ func (w *sliceWindow[K, In, Acc, Out]) enroll() error {
 	return w.early.pending.AllKeys(add) // some windows may be empty
 }
 
+// Process takes the records whose windows are all open together, and those that can give a
+// result at once one by one.
 func (w *sliceWindow[K, In, Acc, Out]) Process(b *engine.Batch[In]) error {
-	if err := w.prefetch(b); err != nil {
-		return err
-	}
-	for i, v := range b.Values {
-		if err := w.add(b, i, v); err != nil {
-			return err
+	w.batch = b
+	for i, t := range b.Times {
+		if t < w.slice || t >= w.next {
+			if err := w.turnTo(t); err != nil {
+				return err
+			}
+		}
+		switch {
+		case !w.inWindow:
+		case w.early == nil && w.first > w.wm:
+			w.gather(i)
+		default:
+			if err := w.fold(); err != nil {
+				return err
+			}
+			if err := w.add(i); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return w.fold()
 }
 
-func (w *sliceWindow[K, In, Acc, Out]) add(b *engine.Batch[In], i int, v In) error {
-	t := b.Times[i]
-	if t < w.slice || t >= w.next {
-		if err := w.turnTo(t); err != nil {
-			return err
-		}
-	}
-	if !w.inWindow {
+// gather puts record i of the batch down for fold, in the slice at hand.
+func (w *sliceWindow[K, In, Acc, Out]) gather(i int) {
+	g := &w.gathered
+	from := len(g.Bytes)
+	g.Bytes = w.keys.append(g.Bytes, w.batch.Values[i])
+	g.EndKey(w.keys.group(w.batch, i, g.Bytes[from:]))
+	g.Bytes = w.acc.AppendSub(g.Bytes, w.slice)
+	g.EndSub()
+	w.rows = append(w.rows, row{int32(i), w.slice})
+}
+
+// fold folds the records that were gathered into their accumulators.
+func (w *sliceWindow[K, In, Acc, Out]) fold() error {
+	if len(w.rows) == 0 {
 		return nil
 	}
+	err := w.acc.UpdateBatch(&w.gathered, w.foldRow)
+	w.gathered.Reset()
+	w.rows = w.rows[:0]
+	return err
+}
+
+// foldOne folds a record that was gathered into its accumulator.
+func (w *sliceWindow[K, In, Acc, Out]) foldOne(i int, acc *Acc, existed bool) {
+	r := w.rows[i]
+	if !existed {
+		*acc = w.agg.Init()
+		if w.cut.kind != global {
+			group, key, _ := w.gathered.Entry(i)
+			w.roster.add(r.slice, group, key)
+		}
+	}
+	*acc = w.agg.Add(*acc, w.batch.Values[r.at])
+}
+
+// add takes record i of the batch, whose slice is at hand, and gives the results that
+// follow from it.
+func (w *sliceWindow[K, In, Acc, Out]) add(i int) error {
+	v, t := w.batch.Values[i], w.batch.Times[i]
 	if w.last <= w.wm && w.last <= w.wm-w.lateness {
 		w.ctx.CountLate(1)
 		w.late.Emit(v, t)
 		return nil
 	}
-	key := w.keys.set(b, i)
+	key := w.keys.set(w.batch, i)
 	if w.trigger.purge && w.last <= w.wm {
 		w.emit(key, w.last+1, t, w.agg.Add(w.agg.Init(), v), Late) // the window was emptied at its end
 		return nil
@@ -123,10 +179,7 @@ func (w *sliceWindow[K, In, Acc, Out]) add(b *engine.Batch[In], i int, v In) err
 			return err
 		}
 	}
-	if w.lateness > 0 || w.early != nil {
-		return w.eager(key, t)
-	}
-	return nil
+	return w.eager(key, t)
 }
 
 // turnTo makes the slice of t the one at hand.
@@ -159,31 +212,13 @@ func (w *sliceWindow[K, In, Acc, Out]) opened() error {
 	return nil
 }
 
-// fold folds the record into an accumulator. One function for all records, since
+// addRecord folds the record into an accumulator. One function for all records, since
 // making one for each would allocate.
-func (w *sliceWindow[K, In, Acc, Out]) fold(acc *Acc, existed bool) {
+func (w *sliceWindow[K, In, Acc, Out]) addRecord(acc *Acc, existed bool) {
 	if w.isNew = !existed; w.isNew {
 		*acc = w.agg.Init()
 	}
 	*acc = w.agg.Add(*acc, w.record)
-}
-
-// prefetch tells the store of the slices that a batch will use, if it wants to know.
-func (w *sliceWindow[K, In, Acc, Out]) prefetch(b *engine.Batch[In]) error {
-	k := w.keys
-	if k.misses == nil || !k.misses.Ahead() {
-		return nil
-	}
-	k.wanted.reset()
-	for i, v := range b.Values {
-		if b.Times[i] == NoTime && w.cut.kind != global {
-			continue
-		}
-		slice, _ := w.cut.slice(b.Times[i])
-		key := k.want(v)
-		w.want(k.group(b, i, key), key, slice)
-	}
-	return k.misses.Prefetch(k.wanted.entries)
 }
 
 // want tells of a key's slice.
