@@ -32,7 +32,14 @@ type sessions[K, In, Acc, Out any] struct {
 	rounds *rounds // nil if no results come by a clock
 	all    []keptSession[Acc]
 
-	// What extend is about and what it found.
+	// Records that are added together.
+	batch    *engine.Batch[In]
+	gathered state.Batch
+	rows     []int32 // of each entry of gathered
+	apart    []int32 // those that foldRow left
+	foldRow  func(i int, s *sessionState[Acc], existed bool)
+
+	// The record at hand, and what settle found for its session.
 	record  In
 	time    int64
 	outcome outcome
@@ -76,7 +83,7 @@ func openSessions[K, In, Acc, Out any](ctx *engine.OpContext, kt *keyTracker[K, 
 		out:  engine.OutputOf[WindowResult[K, Out]](ctx, 0),
 		late: engine.OutputOf[In](ctx, lateOutput),
 	}
-	s.extend = s.tryLatest
+	s.extend, s.foldRow = s.tryLatest, s.foldOne
 	if s.trigger.periodic() {
 		s.rounds = newRounds(s.trigger, ctx.Now())
 	}
@@ -99,24 +106,77 @@ func (w *sessions[K, In, Acc, Out]) enroll() error {
 	return w.older.All(func(group int, key []byte, _ int64, s sessionState[Acc]) error { return enroll(group, key, &s) })
 }
 
+// Process takes records together, and those that are late or that can give a result
+// at once one by one.
 func (w *sessions[K, In, Acc, Out]) Process(b *engine.Batch[In]) error {
-	if err := w.keys.prefetch(b, []state.Handle{w.latest.Handle()}); err != nil {
-		return err
-	}
-	for i, v := range b.Values {
-		if b.Times[i] == NoTime {
+	w.batch = b
+	for i, t := range b.Times {
+		if t == NoTime {
 			return ErrNoEventTime
 		}
-		w.record, w.time = v, b.Times[i]
-		if err := w.add(w.keys.set(b, i)); err != nil {
+		if t+w.gap-1 > w.wm && w.trigger.kind != atCount {
+			w.gather(i)
+			continue
+		}
+		if err := w.fold(); err != nil {
+			return err
+		}
+		if err := w.add(i); err != nil {
 			return err
 		}
 	}
+	return w.fold()
+}
+
+// gather puts record i of the batch down for fold.
+func (w *sessions[K, In, Acc, Out]) gather(i int) {
+	g := &w.gathered
+	from := len(g.Bytes)
+	g.Bytes = w.keys.append(g.Bytes, w.batch.Values[i])
+	g.EndKey(w.keys.group(w.batch, i, g.Bytes[from:]))
+	w.rows = append(w.rows, int32(i))
+}
+
+// fold adds the records that were gathered to their sessions. Those that do not just
+// continue the latest session come last, which makes no difference to what sessions are in the end.
+func (w *sessions[K, In, Acc, Out]) fold() error {
+	if len(w.rows) == 0 {
+		return nil
+	}
+	if err := w.latest.UpdateBatch(&w.gathered, w.foldRow); err != nil {
+		return err
+	}
+	for _, at := range w.apart {
+		w.record, w.time = w.batch.Values[at], w.batch.Times[at]
+		if err := w.rewrite(w.keys.set(w.batch, int(at))); err != nil {
+			return err
+		}
+	}
+	w.gathered.Reset()
+	w.rows, w.apart = w.rows[:0], w.apart[:0]
 	return nil
 }
 
-// add takes the record at hand into the sessions of the current key.
-func (w *sessions[K, In, Acc, Out]) add(key K) error {
+// foldOne adds a record that was gathered. It gives no result: the session that it is in
+// ends after the watermark, since it would do so alone.
+func (w *sessions[K, In, Acc, Out]) foldOne(i int, s *sessionState[Acc], existed bool) {
+	at := w.rows[i]
+	w.record, w.time = w.batch.Values[at], w.batch.Times[at]
+	w.tryLatest(s, existed)
+	if w.outcome == apart {
+		w.apart = append(w.apart, at)
+		return
+	}
+	if w.outcome == scheduled || w.changed && w.rounds != nil {
+		group, key, _ := w.gathered.Entry(i)
+		w.schedule(group, key)
+	}
+}
+
+// add takes record i of the batch into the sessions of its key.
+func (w *sessions[K, In, Acc, Out]) add(i int) error {
+	w.record, w.time = w.batch.Values[i], w.batch.Times[i]
+	key := w.keys.set(w.batch, i)
 	if last := w.time + w.gap - 1; last <= w.wm && last <= w.wm-w.lateness {
 		return w.addLate(key)
 	}
@@ -126,7 +186,8 @@ func (w *sessions[K, In, Acc, Out]) add(key K) error {
 	if w.outcome == apart {
 		return w.rewrite(key)
 	}
-	return w.follow(key)
+	w.follow(key)
+	return nil
 }
 
 // tryLatest adds the record to the latest session, if it can only be in that one, or
@@ -163,7 +224,7 @@ func (w *sessions[K, In, Acc, Out]) join(s *sessionState[Acc]) {
 func (w *sessions[K, In, Acc, Out]) settle(s *sessionState[Acc]) {
 	last := s.End - 1
 	ended := last <= w.wm
-	w.outcome, w.changed = continued, s.Pending == 1
+	w.outcome, w.changed = continued, s.Pending == 1 && !ended
 	w.gives = ended || w.trigger.kind == atCount && int64(s.Pending) >= w.trigger.n
 	switch {
 	case s.Due == math.MaxInt64 && ended:
@@ -191,18 +252,22 @@ func (w *sessions[K, In, Acc, Out]) gave(s *sessionState[Acc]) {
 	}
 }
 
-// follow does what settle found.
-func (w *sessions[K, In, Acc, Out]) follow(key K) error {
-	group, k := w.keys.store.Key()
-	if w.outcome == scheduled {
-		w.agenda.Add(w.shown.Due, group, k)
-	}
+// follow does what settle found, for the current key.
+func (w *sessions[K, In, Acc, Out]) follow(key K) {
+	w.schedule(w.keys.store.Key())
 	if w.gives {
 		w.emit(key, &w.shown, w.pane)
-	} else if w.changed && w.rounds != nil {
-		w.rounds.add(w.ctx.Now(), group, k, 0)
 	}
-	return nil
+}
+
+// schedule sees to it that the session gives its results in time.
+func (w *sessions[K, In, Acc, Out]) schedule(group int, key []byte) {
+	if w.outcome == scheduled {
+		w.agenda.Add(w.shown.Due, group, key)
+	}
+	if w.changed && w.rounds != nil {
+		w.rounds.add(w.ctx.Now(), group, key, 0)
+	}
 }
 
 // emit emits a result of a session.

@@ -106,7 +106,8 @@ func (w *sessions[K, In, Acc, Out]) insert(key K) error {
 	if err := w.save(); err != nil {
 		return err
 	}
-	return w.follow(key)
+	w.follow(key)
+	return nil
 }
 
 // takeTouched takes the sessions that the record touches, which are two at most, out of
