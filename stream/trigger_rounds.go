@@ -28,7 +28,8 @@ func (r *rounds) add(now int64, group int, key []byte, begin int64) {
 }
 
 // reached tells whether the watermark, by going on, comes to a multiple of the
-// period, and there is something to give. at is the last millisecond before that.
+// period, and there is something to give. at is the last millisecond before that. The first
+// watermark of all goes on from nowhere.
 func (r *rounds) reached(before, wm int64) (at int64, ok bool) {
 	switch {
 	case r == nil || r.trigger.kind != everyEventTime || r.changed.empty():
@@ -37,7 +38,7 @@ func (r *rounds) reached(before, wm int64) (at int64, ok bool) {
 		return connector.NoTime, true
 	}
 	at = r.trigger.boundary(wm+1) - r.trigger.n - 1
-	return at, at > before
+	return at, before != connector.NoTime && at > before
 }
 
 // next is a processing time at or before that of the next results; ok is false if there
