@@ -26,6 +26,9 @@
 // BroadcastState. Types of state may change from one version of a job to the next: see
 // ValueState. Timers are of event time or of processing time: see Context.
 //
+// Windows are Tumbling, Sliding, Session or Global; On and AllowedLateness say when else than
+// at its end a window gives results.
+//
 // Whatever keeps something across records (a source its position, Process and
 // Window their state, a transactional sink its transactions) needs a UID: what a
 // checkpoint holds is found by it, also by the next version of the job. Functions
