@@ -73,9 +73,9 @@ func (w *sliceWindow[K, In, Acc, Out]) fire(end int64) error {
 	if w.cut.single() {
 		return w.each(w.roster.at(begin), func(group int, key []byte) error { return w.fireOne(group, key, end) })
 	}
+	w.merged.begin()
 	for _, slice := range w.roster.within(begin, end) {
-		err := w.each(slice, func(group int, key []byte) error { return w.merge(group, key, slice.start, end) })
-		if err != nil {
+		if err := w.addSlice(slice, end); err != nil {
 			return err
 		}
 	}
@@ -149,38 +149,6 @@ func (w *sliceWindow[K, In, Acc, Out]) missing(slice int64, key []byte) error {
 	return fmt.Errorf("slice at %d of key % x has no accumulator", slice, key)
 }
 
-// merge adds the current key's slice to what the window that ends at end has of it.
-func (w *sliceWindow[K, In, Acc, Out]) merge(group int, key []byte, slice, end int64) error {
-	if w.fired(group, end) {
-		return nil
-	}
-	acc, ok, err := w.acc.Get(slice)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return w.missing(slice, key)
-	}
-	w.merged.add(group, key, acc, w.agg.Merge)
-	return nil
-}
-
-// fireMerged gives the results that are merged.
-func (w *sliceWindow[K, In, Acc, Out]) fireMerged(begin, end int64) error {
-	for i := range w.merged.keys {
-		m := &w.merged.keys[i]
-		if w.early != nil {
-			w.keys.store.SetKey(m.group, m.key)
-			w.early.forget(begin)
-		}
-		if err := w.emitFor(m.key, end, NoTime, m.acc, OnTime); err != nil {
-			return err
-		}
-	}
-	w.merged.reset()
-	return nil
-}
-
 // expire removes the slices whose windows have ended, and AllowedLateness after them.
 func (w *sliceWindow[K, In, Acc, Out]) expire() error {
 	n := 0
@@ -192,6 +160,7 @@ func (w *sliceWindow[K, In, Acc, Out]) expire() error {
 		if w.cut.single() && w.lateness == 0 {
 			continue // fireOne has
 		}
+		w.merged.open(slice.start)
 		err := w.each(slice, func(int, []byte) error { w.acc.Delete(slice.start); return nil })
 		if err != nil {
 			return err

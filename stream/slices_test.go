@@ -126,24 +126,51 @@ func TestChangedList(t *testing.T) {
 	}
 }
 
-// TestMerger compares merging with a map.
-func TestMerger(t *testing.T) {
-	var m merger[[]int]
-	for round := range 3 {
-		want := map[string][]int{}
-		for i := range 1000 * (3 - round) {
-			key := fmt.Sprint("key", i*i%700)
-			m.add(3, []byte(key), []int{i}, func(a, b []int) []int { return append(a, b...) })
-			want[key] = append(want[key], i)
+// TestKeyNumbers compares numbers with a map: a key keeps its number while it has users.
+func TestKeyNumbers(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	var numbers keyNumbers
+	users, number := map[string]int{}, map[string]uint32{}
+	var uses []string
+	for round := range 20_000 {
+		if len(uses) > 0 && r.IntN(1000) < 450+round%100 {
+			i := r.IntN(len(uses))
+			key := uses[i]
+			uses[i] = uses[len(uses)-1]
+			uses = uses[:len(uses)-1]
+			users[key]--
+			numbers.letGo(number[key])
+			continue
 		}
-		for _, k := range m.keys {
-			if !slices.Equal(k.acc, want[string(k.key)]) || k.group != 3 {
-				t.Fatalf("key %s has %v, want %v", k.key, k.acc, want[string(k.key)])
-			}
+		key := fmt.Sprint("key", r.IntN(5000))
+		n := numbers.use(len(key), []byte(key))
+		if users[key] > 0 && number[key] != n {
+			t.Fatalf("%s was number %d and is %d", key, number[key], n)
 		}
-		if len(m.keys) != len(want) {
-			t.Fatalf("%d keys, want %d", len(m.keys), len(want))
+		number[key] = n
+		users[key]++
+		uses = append(uses, key)
+	}
+	owner := map[uint32]string{}
+	for key, n := range users {
+		if n == 0 {
+			continue
 		}
-		m.reset()
+		x := numbers.all[number[key]]
+		if other := owner[number[key]]; other != "" || string(numbers.key(number[key])) != key || int(x.users) != n || int(x.group) != len(key) {
+			t.Fatalf("number %d is %q with %d users, and %q; want %s with %d", number[key], numbers.key(number[key]), x.users, other, key, n)
+		}
+		owner[number[key]] = key
+	}
+	for _, key := range uses {
+		numbers.letGo(number[key])
+	}
+	for i := range 3 * numbersMin { // makes it look at what is idle
+		numbers.letGo(numbers.use(0, fmt.Append(nil, "other", i)))
+	}
+	if n := len(numbers.table); n > 4*numbersMin {
+		t.Errorf("a table of %d places for nothing", n)
 	}
 }

@@ -26,7 +26,7 @@ type sliceWindow[K, In, Acc, Out any] struct {
 	wm     int64
 	behind []int64 // by key group: its watermark, until the first after a restore; then nil
 	roster roster
-	merged merger[Acc]
+	merged *summing[Acc]
 	early  *early // nil if there are no results before the end
 
 	// What Process knows of the slice that the last record was in.
@@ -58,7 +58,7 @@ func openSlices[K, In, Acc, Out any](ctx *engine.OpContext, kt *keyTracker[K, In
 		return nil, err
 	}
 	open := &sliceWindow[K, In, Acc, Out]{
-		cut: newCut(w), agg: agg, lateness: set.lateness.Milliseconds(), trigger: set.trigger, keys: kt, acc: acc, ctx: ctx,
+		cut: newCut(w), agg: agg, lateness: set.lateness.Milliseconds(), trigger: set.trigger, keys: kt, acc: acc, ctx: ctx, merged: newSumming[Acc](),
 		wm: ctx.RestoredWatermark, behind: restoredWatermarks(ctx),
 		out:  engine.OutputOf[WindowResult[K, Out]](ctx, 0),
 		late: engine.OutputOf[In](ctx, lateOutput),
@@ -171,6 +171,9 @@ func (w *sliceWindow[K, In, Acc, Out]) add(i int) error {
 		return nil
 	}
 	w.record = v
+	if w.first <= w.wm {
+		w.merged.open(w.slice)
+	}
 	if err := w.acc.Update(w.slice, w.addTo); err != nil {
 		return err
 	}
