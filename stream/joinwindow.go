@@ -23,6 +23,7 @@ import (
 func WindowJoin[K, A, B, Out any](a Keyed[K, A], b Keyed[K, B], name string, w Windows, pair func(a A, b B) Out, opts ...Option) Stream[Out] {
 	p := a.s.p
 	set := p.apply(name, "a window join", opts)
+	set.use("FirstMatch")
 	p.problem(name, checkJoined(w))
 	o := addKeyed2(a, b, name, set, func(ctx *engine.OpContext, keys trackers[K, A, B]) (engine.Transform2[A, B], error) {
 		return openWindowJoin(ctx, keys, w, set.firstMatch, pair)
@@ -43,7 +44,7 @@ func checkJoined(w Windows) error {
 // part of it that has some). Of the second stream one record is kept, not all: for who
 // wants to know whether there is a match.
 func FirstMatch() Option {
-	return func(s *settings) { s.firstMatch, s.onJoin = true, append(s.onJoin, "FirstMatch") }
+	return func(s *settings) { s.firstMatch, s.unused = true, append(s.unused, "FirstMatch") }
 }
 
 // windowJoin is a WindowJoin in one subtask. A record lies in the bucket of its slice.

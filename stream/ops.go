@@ -159,8 +159,5 @@ func (p *Pipeline) apply(name, kind string, opts []Option) *settings {
 	if kind != "a window" && len(s.onWindow) > 0 {
 		p.problem(name, fmt.Errorf("%s is %s: it takes no %v", name, kind, s.onWindow))
 	}
-	if kind != "a window join" && len(s.onJoin) > 0 {
-		p.problem(name, fmt.Errorf("%s is %s: it takes no %v", name, kind, s.onJoin))
-	}
 	return s
 }

@@ -21,7 +21,6 @@ type settings struct {
 	firstMatch bool
 	onSource   []string
 	onWindow   []string
-	onJoin     []string
 
 	name, kind string // of the operator, for problems
 	sides      []sideChoice
