@@ -29,6 +29,15 @@
 // Windows are Tumbling, Sliding, Session or Global; On and AllowedLateness say when else than
 // at its end a window gives results.
 //
+// Two streams meet by key. What the join is to know decides which one it is:
+//
+//	Join           all pairs, for as long as a TTL remembers, or for ever
+//	IntervalJoin   pairs whose event times are near each other
+//	WindowJoin     pairs in the same window
+//	TemporalJoin   each record and the version of its key as of its event time
+//	CoProcess      code of your own, with state and timers of both
+//	WithBroadcast  the same, of which the second stream goes to all subtasks
+//
 // Whatever keeps something across records (a source its position, Process and
 // Window their state, a transactional sink its transactions) needs a UID: what a
 // checkpoint holds is found by it, also by the next version of the job. Functions
