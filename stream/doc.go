@@ -43,4 +43,7 @@
 // checkpoint holds is found by it, also by the next version of the job. Functions
 // given to operators run on the subtasks' goroutines, many at once: what they
 // share must be safe for that. A record must not be changed once it is emitted.
+//
+// A job is tested with package streamtest: unchanged, in one process, on a virtual clock, with
+// restarts. docs/writing-jobs.md leads from nothing to a tested job.
 package stream
