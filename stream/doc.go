@@ -38,6 +38,10 @@
 //	CoProcess      code of your own, with state and timers of both
 //	WithBroadcast  the same, of which the second stream goes to all subtasks
 //
+// An error or a panic of a job's code ends the attempt and names the operator and the key;
+// PoisonTo sets the record aside instead. OpenSide and SideTo give an operator further
+// outputs. Async asks services without waiting for each answer.
+//
 // Whatever keeps something across records (a source its position, Process and
 // Window their state, a transactional sink its transactions) needs a UID: what a
 // checkpoint holds is found by it, also by the next version of the job. Functions

@@ -16,6 +16,7 @@ type Ranked[K, T any] struct {
 	Start, End int64 // of the window, in Unix milliseconds; End does not belong to it
 	Rank       int   // 1 is the best
 	Value      T
+	Pane       Pane // when the window gave it: see On and AllowedLateness
 }
 
 // TopN emits the n best records of each key and window of event time when the window
@@ -42,12 +43,12 @@ func TopN[K, T any](k Keyed[K, T], name string, n int, w Windows, better func(a,
 		p.problem(name, err)
 	}
 	best := Window(k, name, w, Aggregate[T, []T, []T]{
-		Init: func() []T { return nil }, Add: ranks.add, Merge: ranks.merge, Result: func(best []T) []T { return best },
+		Init: func() []T { return nil }, Add: ranks.add, Merge: ranks.merge, Result: slices.Clone[[]T],
 	}, opts...)
 	parallelism := Parallelism(best.origins[0].parallelism)
 	return FlatMap(best, name+" ranks", func(r WindowResult[K, []T], emit func(Ranked[K, T])) {
 		for i, v := range r.Value {
-			emit(Ranked[K, T]{Key: r.Key, Start: r.Start, End: r.End, Rank: i + 1, Value: v})
+			emit(Ranked[K, T]{Key: r.Key, Start: r.Start, End: r.End, Rank: i + 1, Value: v, Pane: r.Pane})
 		}
 	}, parallelism)
 }
@@ -81,7 +82,9 @@ func (r *ranking[T]) add(best []T, v T) []T {
 	return best[:min(len(best), r.n)]
 }
 
+// merge leaves a and b as they are: another window may need them.
 func (r *ranking[T]) merge(a, b []T) []T {
+	a = slices.Clone(a)
 	for _, v := range b {
 		a = r.add(a, v)
 	}
