@@ -26,6 +26,41 @@ func (h *histogram) add(d time.Duration) {
 	h.max = max(h.max, d)
 }
 
+// addMany counts a duration n times.
+func (h *histogram) addMany(d time.Duration, n uint64) {
+	d = max(d, 0)
+	h.counts[bucketOf(uint64(d))] += n
+	h.n += n
+	h.max = max(h.max, d)
+}
+
+// sparse is the histogram as pairs of a bucket and its count, of those that are not
+// empty, and at the end the greatest value; nil if it is empty.
+func (h *histogram) sparse() [][2]uint64 {
+	if h.n == 0 {
+		return nil
+	}
+	var out [][2]uint64
+	for i, c := range h.counts {
+		if c > 0 {
+			out = append(out, [2]uint64{uint64(i), c})
+		}
+	}
+	return append(out, [2]uint64{uint64(h.max), 0})
+}
+
+// merge adds what sparse returned.
+func (h *histogram) merge(pairs [][2]uint64) {
+	for _, p := range pairs {
+		if p[1] == 0 {
+			h.max = max(h.max, time.Duration(p[0]))
+		} else if p[0] < uint64(len(h.counts)) {
+			h.counts[p[0]] += p[1]
+			h.n += p[1]
+		}
+	}
+}
+
 // bucketOf is the place of a value: below 2^subBits its own, above it that of its
 // first subBits+1 bits.
 func bucketOf(v uint64) int {

@@ -46,8 +46,8 @@ var DefaultSizes = []string{"10MB", "100MB", "1GB"}
 // DefaultDuration makes a median of twenty checkpoints.
 const DefaultDuration = 10 * time.Second
 
-// ErrConfig is returned by Validate for what can not be measured.
-var ErrConfig = errors.New("bench state")
+// ErrConfig is returned by the configurations' Validate for what can not be measured.
+var ErrConfig = errors.New("bench")
 
 // measurement is one that can be chosen.
 type measurement struct {
@@ -103,7 +103,7 @@ func (c *StateConfig) Validate() error {
 		}
 	}
 	if len(errs) > 0 {
-		return fmt.Errorf("%w: %w", ErrConfig, errors.Join(errs...))
+		return fmt.Errorf("%w: state: %w", ErrConfig, errors.Join(errs...))
 	}
 	return nil
 }

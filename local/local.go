@@ -36,6 +36,11 @@ type Config struct {
 	Log        *slog.Logger
 	// Trace takes the engine's trace events; nil drops them.
 	Trace func(engine.TraceEvent)
+	// Started is told the job's id before anything runs; nil drops it.
+	Started func(dataflow.JobID)
+	// Checkpointed is told of each completed checkpoint: how long it took from its
+	// trigger on, and how many bytes it uploaded. It must not block; nil drops it.
+	Checkpointed func(took time.Duration, bytes int64)
 }
 
 // Run runs a job until its data ends (nil), it fails, or ctx ends (its cause).
@@ -57,6 +62,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	r.options.State.LocalRecovery = "off" // the bucket is on this disk: copies of it would be copies
 	if err := r.begin(ctx); err != nil {
 		return fmt.Errorf("begin: %w", err)
+	}
+	if cfg.Started != nil {
+		cfg.Started(r.ledger.Job)
 	}
 	return r.run(ctx)
 }

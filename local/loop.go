@@ -196,9 +196,22 @@ func (r *runner) complete(ctx context.Context, c coordinator.Complete) (coordina
 		return nil, err
 	}
 	r.cfg.Log.Debug("checkpoint complete", "job", r.ledger.Job, "checkpoint", c.ID, "took", time.Since(r.begun[c.ID].at))
+	r.tell(c)
 	delete(r.begun, c.ID)
 	r.attempt.Completed(c.ID)
 	return coordinator.Completed{ID: c.ID}, r.collect(ctx)
+}
+
+// tell tells the host of a completed checkpoint.
+func (r *runner) tell(c coordinator.Complete) {
+	if r.cfg.Checkpointed == nil {
+		return
+	}
+	var bytes int64
+	for _, p := range c.Parts {
+		bytes += p.Bytes
+	}
+	r.cfg.Checkpointed(time.Since(r.begun[c.ID].at), bytes)
 }
 
 // record is the catalog's entry of a checkpoint.

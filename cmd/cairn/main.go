@@ -6,13 +6,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"runtime"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -46,6 +44,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root := admin.Group(&cobra.Command{Use: "cairn", Short: "Stateful streaming jobs that lose no state and do not stop"},
 		demoCommand(stdout, stderr), devCommand(stdout), benchCommand(stdout, stderr), versionCommand(stdout))
 	root.AddCommand(demo.Hidden()...)
+	root.AddCommand(bench.Hidden()...)
 	admin.AddCommands(root, stdout, stderr)
 	return root
 }
@@ -81,36 +80,6 @@ func devCommand(stdout io.Writer) *cobra.Command {
 	f.IntVar(&cfg.Workers, "workers", 3, "number of workers")
 	f.IntVar(&cfg.Slots, "slots", 4, "slots of each worker")
 	f.IntVar(&cfg.Port, "port", 7401, "API port of the first controller; the others follow in steps of 100")
-	return cmd
-}
-
-func benchCommand(stdout, stderr io.Writer) *cobra.Command {
-	return admin.Group(&cobra.Command{Use: "bench", Short: "Measure Cairn on this machine"}, benchStateCommand(stdout, stderr))
-}
-
-func benchStateCommand(stdout, stderr io.Writer) *cobra.Command {
-	cfg := bench.StateConfig{Version: build.Version(), Stdout: stdout, Stderr: stderr}
-	cmd := &cobra.Command{
-		Use:   "state",
-		Short: "Measure keyed state: updates, checkpoints, restores, memory, and the latency of a job",
-		Args:  admin.Args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			err := bench.RunState(cmd.Context(), cfg)
-			if errors.Is(err, bench.ErrConfig) {
-				return &admin.UsageError{Err: err}
-			}
-			return err
-		},
-	}
-	f := cmd.Flags()
-	f.StringSliceVar(&cfg.Backends, "backend", nil, "state backends to measure: memory, lsm (default: both)")
-	f.StringSliceVar(&cfg.Sizes, "sizes", nil, "sizes of the state, such as 10MB,1GB (default "+strings.Join(bench.DefaultSizes, ",")+", lsm without the last)")
-	f.StringSliceVar(&cfg.Only, "only", nil, "measurements to make: "+strings.Join(bench.Measurements(), ", ")+" (default: all)")
-	f.StringVar(&cfg.ObjectStore, "object-store", "", "bucket to write to, such as s3://bucket/prefix?endpoint=http://127.0.0.1:9000; what is written is removed (default: a temporary folder)")
-	f.DurationVar(&cfg.Duration, "duration", 0, "how long each measurement under load takes (default "+bench.DefaultDuration.String()+")")
-	f.BoolVar(&cfg.Quick, "quick", false, "make everything tiny, only to see that it works")
-	f.BoolVar(&cfg.JSON, "json", false, "print the report as one JSON object")
-	f.StringVar(&cfg.CPUProfile, "cpuprofile", "", "write a CPU profile to this file")
 	return cmd
 }
 

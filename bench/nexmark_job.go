@@ -1,0 +1,65 @@
+package bench
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cairnstream/cairn/examples/nexmark/nexmark"
+	"github.com/cairnstream/cairn/examples/nexmark/queries"
+	"github.com/cairnstream/cairn/stream"
+)
+
+// nexmarkVerb is the name under which the executable starts itself again as a job.
+const nexmarkVerb = "__nexmark"
+
+// Hidden are the commands that a measured cluster needs in its executable, beside demo's.
+func Hidden() []*cobra.Command {
+	return []*cobra.Command{{
+		Use: nexmarkVerb, Hidden: true, DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return stream.Run(cmd.Context(), "nexmark", args, stream.With(queryJob{}, buildQuery))
+		},
+	}}
+}
+
+// queryJob is the arguments of a measured job.
+type queryJob struct {
+	Query      string
+	Events     int64
+	Seed       int64
+	EventRate  int64
+	OutOfOrder int64
+	Rate       float64
+	Start      int64         // Source.Start
+	WarmUp     time.Duration // dueClock.WarmUp
+	Tally      string        // URL for the shares
+	Rows       string        // URL for the rows; empty: nowhere
+}
+
+func (j *queryJob) source() nexmark.Source {
+	return nexmark.Source{Generator: j.generator(), Count: j.Events, Rate: j.Rate, Start: j.Start}
+}
+
+func (j *queryJob) generator() nexmark.Generator {
+	return nexmark.Generator{Seed: uint64(j.Seed), EventRate: j.EventRate, OutOfOrder: j.OutOfOrder}
+}
+
+// clock is when the job's events are due.
+func (j *queryJob) clock() dueClock {
+	c := dueClock{Start: j.Start, Base: nexmark.BaseTime, WarmUp: j.WarmUp}
+	if j.Rate > 0 {
+		c.Stretch = float64(j.EventRate) / 1000 / j.Rate * float64(time.Second)
+	}
+	return c
+}
+
+// buildQuery builds the job.
+func buildQuery(p *stream.Pipeline, j queryJob) {
+	q, err := queries.Find(j.Query)
+	if err != nil {
+		p.Fail(err)
+		return
+	}
+	q.Add(p, j.source(), queries.Outputs{Rows: j.Rows, Digests: &tally{url: j.Tally, clock: j.clock()}})
+}
