@@ -131,13 +131,22 @@ func (b *nexmarkBench) host(ctx context.Context) (stop func() error, err error) 
 		return nil, err
 	}
 	b.hosted, err = demo.Host(ctx, demo.HostConfig{
-		Dir: folder, ObjectStore: b.cfg.ObjectStore, Controllers: controllers, Workers: b.cfg.Workers, Slots: b.cfg.Parallelism, Build: b.cfg.Version,
+		Dir: folder, ObjectStore: b.cfg.ObjectStore, Controllers: controllers, Workers: b.cfg.Workers, Slots: b.slots(), Build: b.cfg.Version,
 	})
 	if err != nil {
 		return nil, err
 	}
 	b.report.ObjectStore = b.hosted.ObjectStore
 	return b.hosted.Stop, nil
+}
+
+// slots is how many each worker has: such that the job needs all of them, or, if some are
+// to be killed, one worker can run it alone.
+func (b *nexmarkBench) slots() int {
+	if b.cfg.Faults != "" {
+		return b.cfg.Parallelism
+	}
+	return (b.cfg.Parallelism + b.cfg.Workers - 1) / b.cfg.Workers
 }
 
 // controllers is how many a cluster has that is to outlive any one of them.

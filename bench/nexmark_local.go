@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/pprof"
 	"sync"
 	"time"
@@ -62,6 +63,7 @@ func (b *nexmarkBench) inProcess(ctx context.Context, run *NexmarkRun) (t *total
 
 // timed measures what this process uses while f runs.
 func (b *nexmarkBench) timed(run *NexmarkRun, f func() error) error {
+	runtime.GC() // of what was before; it also brings the figures of collections up to date
 	run.usedBefore = usageOfProcess("")
 	peak := watchMemory([]int{os.Getpid()})
 	cpu, began := processCPU(), time.Now()

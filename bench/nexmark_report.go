@@ -52,19 +52,19 @@ type NexmarkReport struct {
 }
 
 // NexmarkFigures are what a run has measured. Latencies count from when an event was due,
-// until the row that it made was written, or committed: 0 without --rate.
+// until the row that it made was written, or committed; there are none without --rate.
 type NexmarkFigures struct {
 	EventsPerSecond    float64 `json:"events_per_second"`
 	EventsPerCPUSecond float64 `json:"events_per_cpu_second"`
 	CPUSeconds         float64 `json:"cpu_seconds"`
 
-	LatencyP50MS   float64 `json:"latency_p50_ms"`
-	LatencyP99MS   float64 `json:"latency_p99_ms"`
-	LatencyP999MS  float64 `json:"latency_p999_ms"`
-	LatencyP9999MS float64 `json:"latency_p9999_ms"`
-	LatencyMaxMS   float64 `json:"latency_max_ms"`
-	CommitP50MS    float64 `json:"commit_latency_p50_ms"`
-	CommitP99MS    float64 `json:"commit_latency_p99_ms"`
+	LatencyP50MS   float64 `json:"latency_p50_ms,omitempty"`
+	LatencyP99MS   float64 `json:"latency_p99_ms,omitempty"`
+	LatencyP999MS  float64 `json:"latency_p999_ms,omitempty"`
+	LatencyP9999MS float64 `json:"latency_p9999_ms,omitempty"`
+	LatencyMaxMS   float64 `json:"latency_max_ms,omitempty"`
+	CommitP50MS    float64 `json:"commit_latency_p50_ms,omitempty"`
+	CommitP99MS    float64 `json:"commit_latency_p99_ms,omitempty"`
 
 	Checkpoints     float64 `json:"checkpoints"`
 	CheckpointP50MS float64 `json:"checkpoint_p50_ms"`

@@ -5,14 +5,16 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/cairnstream/cairn/connector"
 )
 
-// Source makes the events of a generator. Split i makes the events i, i+Width,
-// i+2*Width and so on, so that all splits move through event time together.
+// Source makes the events of a generator. Its splits take turns in blocks of Block
+// events: split i makes the blocks i, i+Width, i+2*Width and so on, so that all splits move
+// through event time together, and one subtask that reads them all has the events in order.
 type Source struct {
 	Generator
 	// Count is how many events there are; 0: without end.
@@ -25,9 +27,14 @@ type Source struct {
 	// for it, so that a result's latency can be counted from when its event was due.
 	Rate float64
 	// Start is when event 0 is due, for a paced source, in Unix nanoseconds.
-	// 0: when its split is opened.
+	// 0: about when its split is opened, or for one that is opened again, the moment that
+	// makes its next events due then.
 	Start int64
 }
+
+// Block is how many events in a row are one split's: as many as the engine takes at a
+// time unless it is told otherwise.
+const Block = 1024
 
 // DefaultWidth is enough for the parallelism of a small cluster.
 const DefaultWidth = 8
@@ -45,7 +52,7 @@ func (s Source) width() int64 {
 func (s Source) Splits(context.Context, connector.Env) ([]connector.Split, error) {
 	out := make([]connector.Split, s.width())
 	for i := range out {
-		out[i] = connector.Split{ID: strconv.Itoa(i), Data: binary.AppendUvarint(nil, uint64(i))}
+		out[i] = connector.Split{ID: strconv.Itoa(i), Data: binary.AppendUvarint(nil, uint64(i)*Block)}
 	}
 	return out, nil
 }
@@ -59,9 +66,10 @@ func (s Source) Open(_ context.Context, _ connector.Env, split connector.Split, 
 	if n != len(position) || n == 0 {
 		return nil, fmt.Errorf("nexmark: split %q: position %x is not the number of an event", split.ID, position)
 	}
-	r := &reader{source: s, next: int64(next), stride: s.width()}
+	r := &reader{source: s, next: int64(next), width: s.width()}
 	if r.start = s.Start; r.start == 0 {
-		r.start = time.Now().UnixNano() - s.due(r.next)
+		turn := s.width() * Block
+		r.start = time.Now().UnixNano() - s.due(r.next/turn*turn)
 	}
 	return r, nil
 }
@@ -78,27 +86,54 @@ func (s Source) due(n int64) int64 {
 type reader struct {
 	source Source
 	next   int64 // number of the next event
-	stride int64
+	width  int64
 	start  int64 // when event 0 is due, Unix nanoseconds
 }
 
-// Next makes the events that are due.
+// Next makes the events that are due, at most to the end of a block.
 func (r *reader) Next(_ context.Context, most int, out *connector.Records[Event]) (time.Duration, error) {
+	if r.ended() {
+		return 0, io.EOF
+	}
 	limit, wait := r.limit()
-	for range most {
-		if r.source.Count > 0 && r.next >= r.source.Count {
-			return 0, io.EOF
-		}
-		if r.next >= limit {
-			return wait, nil
-		}
-		out.Values = append(out.Values, Event{})
-		e := &out.Values[len(out.Values)-1]
-		r.source.Event(r.next, e)
-		out.Times = append(out.Times, r.source.Time(r.next))
-		r.next += r.stride
+	if r.next >= limit {
+		return wait, nil
+	}
+	end := min(r.next+int64(most), limit, (r.next/Block+1)*Block)
+	if r.source.Count > 0 {
+		end = min(end, r.source.Count)
+	}
+	r.make(int(end-r.next), out)
+	if r.next%Block == 0 {
+		r.next += (r.width - 1) * Block
+	}
+	if r.ended() {
+		return 0, io.EOF
 	}
 	return 0, nil
+}
+
+func (r *reader) ended() bool { return r.source.Count > 0 && r.next >= r.source.Count }
+
+// make makes the next n events.
+func (r *reader) make(n int, out *connector.Records[Event]) {
+	from := len(out.Values)
+	out.Values = slices.Grow(out.Values, n)[:from+n]
+	out.Times = slices.Grow(out.Times, n)[:from+n]
+	for i := from; i < from+n; i++ {
+		r.source.Event(r.next, &out.Values[i])
+		out.Times[i] = r.source.Time(r.next)
+		r.next++
+	}
+}
+
+// Watermark is right before the next event: the split knows when that is, also while it
+// is the turn of others.
+func (r *reader) Watermark() int64 {
+	if r.source.OutOfOrder > 1 {
+		return connector.NoTime // the source's option knows by how much it trails
+	}
+	return r.source.Time(r.next) - 1
 }
 
 // limit is the first event that is not due yet, and how long until the split's

@@ -84,12 +84,44 @@ func TestPacedSourceCatchesUp(t *testing.T) {
 				time.Sleep(wait) // virtual
 			}
 		}
-		if n := read(time.Second); n < 499 || n > 501 {
-			t.Errorf("%d events of half of 1000/s in a second", n)
+		const turn = 2 * Block * time.Millisecond // both splits have had a block
+		if n := read(turn); n < Block-1 || n > Block+1 {
+			t.Errorf("%d events of half of 1000/s in %v", n, turn)
 		}
-		time.Sleep(3 * time.Second) // virtual: held up
-		if n := read(0); n < 1499 || n > 1501 {
-			t.Errorf("%d events after 3 s of standing still", n)
+		time.Sleep(3 * turn) // virtual: held up
+		if n := read(0); n < 3*Block-1 || n > 3*Block+1 {
+			t.Errorf("%d events after %v of standing still", n, 3*turn)
 		}
 	})
+}
+
+// TestOneReaderHasEventsInOrder: the splits' blocks follow each other, and a split knows in
+// its pauses how far event time has come.
+func TestOneReaderHasEventsInOrder(t *testing.T) {
+	s := Source{Count: 5*Block + 7, Width: 2, Generator: Generator{EventRate: 1000}}
+	splits, err := s.Splits(t.Context(), connector.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var readers []connector.Reader[Event]
+	for _, split := range splits {
+		r, err := s.Open(t.Context(), connector.Env{}, split, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		readers = append(readers, r)
+	}
+	var got connector.Records[Event]
+	for i := range 6 {
+		r := readers[i%2]
+		if _, err := r.Next(t.Context(), Block, &got); err != nil && err != io.EOF {
+			t.Fatal(err)
+		}
+		if want := BaseTime + int64(i+2)*Block - 1; i < 5 && r.(connector.Watermarker).Watermark() != want {
+			t.Errorf("after block %d the watermark is %d, want %d", i, r.(connector.Watermarker).Watermark(), want)
+		}
+	}
+	if int64(len(got.Values)) != s.Count || !slices.IsSorted(got.Times) {
+		t.Errorf("%d events, in order %v, want %d", len(got.Values), slices.IsSorted(got.Times), s.Count)
+	}
 }
