@@ -106,7 +106,7 @@ func (b *nexmarkBench) follow(ctx context.Context, run *NexmarkRun) error {
 	began := p.Running
 	pids := b.hosted.PIDs()
 	before, _ := usageOf(pids)
-	peak := watchMemory(pids)
+	peak := watchMemory(func() int64 { _, resident := usageOf(pids); return resident })
 	if b.cfg.Faults != "" {
 		err = b.hosted.Strike(ctx, b.cfg.Faults, plainWriter{b.cfg.Stderr})
 	}
@@ -134,9 +134,8 @@ func (b *nexmarkBench) follow(ctx context.Context, run *NexmarkRun) error {
 // plainWriter hides that a writer is a terminal: no screen is drawn on it.
 type plainWriter struct{ io.Writer }
 
-// watchMemory notes the most memory that the processes and their descendants have in
-// use, until the returned function is called.
-func watchMemory(pids []int) (stop func() int64) {
+// watchMemory notes the most memory that is in use until the returned function is called.
+func watchMemory(resident func() int64) (stop func() int64) {
 	var most atomic.Int64
 	done := make(chan struct{})
 	var wg sync.WaitGroup
@@ -144,8 +143,7 @@ func watchMemory(pids []int) (stop func() int64) {
 		tick := time.NewTicker(memoryEvery)
 		defer tick.Stop()
 		for {
-			_, resident := usageOf(pids)
-			most.Store(max(most.Load(), resident))
+			most.Store(max(most.Load(), resident()))
 			select {
 			case <-done:
 				return

@@ -65,7 +65,7 @@ func (b *nexmarkBench) inProcess(ctx context.Context, run *NexmarkRun) (t *total
 func (b *nexmarkBench) timed(run *NexmarkRun, f func() error) error {
 	runtime.GC() // of what was before; it also brings the figures of collections up to date
 	run.usedBefore = usageOfProcess("")
-	peak := watchMemory([]int{os.Getpid()})
+	peak := watchMemory(residentBytes)
 	cpu, began := processCPU(), time.Now()
 	err := f()
 	run.Seconds, run.CPUSeconds = time.Since(began).Seconds(), (processCPU() - cpu).Seconds()

@@ -88,5 +88,5 @@ func (c *clockCount) OnTimer(ctx *stream.Context[int64, Q12Row], _ stream.Timer)
 
 // Digest implements Row: it is the same however a bidder's bids are spread over windows.
 func (r Q12Row) Digest() Digest {
-	return Digest{Sum: uint64(hash(12).int(r.Bidder)) * uint64(r.BidCount)}
+	return Digest{Sum: hash(12).int(r.Bidder).mixed() * uint64(r.BidCount)}
 }

@@ -149,5 +149,5 @@ func (a *average) Process(ctx *stream.Context[int64, Q4Row], r rise) error {
 
 // Digest implements Row: a row replaces the one before it of its category.
 func (r Q4Row) Digest() Digest {
-	return Digest{Sum: uint64(hash(4).int(r.Category).int(r.Average).int(r.Auctions)), Key: r.Category, Version: r.Version}
+	return Digest{Sum: hash(4).int(r.Category).int(r.Average).int(r.Auctions).mixed(), Key: r.Category, Version: r.Version}
 }
