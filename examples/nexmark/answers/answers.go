@@ -36,7 +36,7 @@ func Of(query string, g nexmark.Generator, events int64) (Answer, error) {
 }
 
 var loops = map[string]func(*input) Answer{
-	"q0": q0, "q1": q1, "q2": q2, "q3": q3, "q4": q4, "q7": q7, "q8": q8, "q12": q12, "q13": q13, "q22": q22,
+	"q0": q0, "q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5, "q7": q7, "q8": q8, "q11": q11, "q12": q12, "q13": q13, "q22": q22,
 }
 
 // input is the events.
