@@ -41,7 +41,7 @@ func (b *nexmarkBench) onCluster(ctx context.Context, run *NexmarkRun) (*total, 
 		return nil, err
 	}
 	b.hosted.Follow(id)
-	if err := b.follow(ctx, run); err != nil {
+	if err := b.follow(ctx, dataflow.JobID(id), &j, run); err != nil {
 		return nil, b.hosted.Explain(err)
 	}
 	if err := b.addCheckpoints(ctx, id, run); err != nil {
@@ -98,7 +98,7 @@ func (b *nexmarkBench) options(checkpoints bool) dataflow.Options {
 
 // follow waits for the job's end, strikes meanwhile, and measures what all processes
 // together use from when the job runs until it is finished.
-func (b *nexmarkBench) follow(ctx context.Context, run *NexmarkRun) error {
+func (b *nexmarkBench) follow(ctx context.Context, id dataflow.JobID, j *queryJob, run *NexmarkRun) error {
 	p, err := b.hosted.Wait(ctx, func(p demo.Progress) bool { return !p.Running.IsZero() || p.Ended() })
 	if err != nil {
 		return err
@@ -108,7 +108,7 @@ func (b *nexmarkBench) follow(ctx context.Context, run *NexmarkRun) error {
 	before, _ := usageOf(pids)
 	peak := watchMemory(func() int64 { _, resident := usageOf(pids); return resident })
 	if b.cfg.Faults != "" {
-		err = b.hosted.Strike(ctx, b.cfg.Faults, plainWriter{b.cfg.Stderr})
+		err = b.strike(ctx, id, j, run)
 	}
 	if err == nil {
 		p, err = b.hosted.Wait(ctx, demo.Progress.Ended)
@@ -125,10 +125,42 @@ func (b *nexmarkBench) follow(ctx context.Context, run *NexmarkRun) error {
 		after, _ := usageOf(pids)
 		run.CPUSeconds = (after - before).Seconds()
 	}
-	run.Attempts = int(p.Attempt)
+	run.Restarts = int(p.Attempt) - 1
 	run.Seconds = ended.Sub(began).Seconds()
 	run.rates(b.cfg.Events)
 	return nil
+}
+
+// strike lets the faults strike when a third of the events were due and rows of them are
+// committed.
+func (b *nexmarkBench) strike(ctx context.Context, id dataflow.JobID, j *queryJob, run *NexmarkRun) error {
+	third := time.Duration(float64(j.Events) / j.Rate / 3 * float64(time.Second))
+	timer := time.NewTimer(time.Until(time.Unix(0, j.Start).Add(third)))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+	}
+	before := -1
+	p, err := b.hosted.Wait(ctx, func(p demo.Progress) bool {
+		if before < 0 {
+			before = p.Completed
+		}
+		return p.Completed > before || p.Ended()
+	})
+	if err != nil {
+		return err
+	}
+	if p.Ended() {
+		return fmt.Errorf("the job is %s before the fault has struck: use more events, or a lower --rate", p.Status)
+	}
+	t, err := readTotal(ctx, j.Tally, id)
+	if err != nil {
+		return err
+	}
+	run.StruckAfterRows = t.rows
+	return b.hosted.Strike(ctx, b.cfg.Faults, plainWriter{b.cfg.Stderr})
 }
 
 // plainWriter hides that a writer is a terminal: no screen is drawn on it.

@@ -69,7 +69,7 @@ func (b *nexmarkBench) timed(run *NexmarkRun, f func() error) error {
 	cpu, began := processCPU(), time.Now()
 	err := f()
 	run.Seconds, run.CPUSeconds = time.Since(began).Seconds(), (processCPU() - cpu).Seconds()
-	run.PeakMemoryBytes, run.Attempts = float64(peak()), 1
+	run.PeakMemoryBytes = float64(peak())
 	run.rates(b.cfg.Events)
 	return err
 }

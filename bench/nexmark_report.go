@@ -79,8 +79,11 @@ type NexmarkFigures struct {
 type NexmarkRun struct {
 	Started     time.Time `json:"started"`
 	Checkpoints bool      `json:"with_checkpoints"`
-	Attempts    int       `json:"attempts"` // more than 1: the job was restarted
-	Seconds     float64   `json:"seconds"`
+	// Restarts is how often the job was started again, StruckAfterRows how many rows were committed when the first
+	// fault was about to strike.
+	Restarts        int     `json:"restarts"`
+	StruckAfterRows int64   `json:"struck_after_rows,omitempty"`
+	Seconds         float64 `json:"seconds"`
 	NexmarkFigures
 
 	usedBefore processShare // of a process that did something else before

@@ -155,7 +155,7 @@ func (d *demo) runJob(ctx context.Context, c *admin.Client, dir string, faults [
 	if err != nil {
 		return nil, err
 	}
-	d.cluster.timeline.update(func(t *timeline) { t.job = job })
+	d.cluster.timeline.follow(job)
 	d.note("job %s: %s flights of January 2001 in about %v", job, countText(flights.Rows), length.Round(time.Second))
 	outer := ctx
 	ctx, cancel := context.WithTimeoutCause(ctx, length+overtime, fmt.Errorf("the run took longer than %v", length+overtime))

@@ -89,11 +89,7 @@ func (p Progress) Ended() bool {
 
 // Follow makes Wait and Strike be about a job, which has just been submitted.
 func (h *Hosted) Follow(job string) {
-	h.cluster.timeline.update(func(t *timeline) {
-		t.job, t.status, t.reason = job, "", ""
-		t.attempts, t.attempt = map[uint64]*attemptLife{}, 0
-		t.checkpoints, t.completed, t.failed, t.lastDone = map[uint64]*checkpointLife{}, 0, 0, 0
-	})
+	h.cluster.timeline.follow(job)
 }
 
 // Wait waits until done says so about the job and returns how far it had come.
@@ -129,7 +125,7 @@ func (h *Hosted) Strike(ctx context.Context, faults string, notes io.Writer) err
 	defer func() { stop(); wg.Wait() }()
 	wg.Go(func() { d.poll.run(side, client, job) })
 	for i, f := range list {
-		if err := d.strike(ctx, f, i == 0); err != nil {
+		if err := d.strike(ctx, f, false); err != nil {
 			return fmt.Errorf("fault %d (%s): %w", i+1, f, err)
 		}
 	}

@@ -40,7 +40,8 @@ type timeline struct {
 	workers     map[string]string // worker -> "connected" or "lost"
 	registered  map[string]int    // worker -> registrations heard of
 	job         string
-	status      string // of the job
+	others      []sighting // of other jobs: what was heard of one before follow; bounded
+	status      string     // of the job
 	reason      string
 	attempts    map[uint64]*attemptLife
 	attempt     uint64
@@ -100,9 +101,36 @@ func (t *timeline) record(s sighting) {
 	case "worker_ended":
 		t.workers[s.Worker] = "lost"
 	}
-	if s.Job == "" || s.Job != t.job {
+	if s.Job == "" {
 		return
 	}
+	if s.Job == t.job {
+		t.recordJob(s)
+	} else if len(t.others) < othersMost {
+		t.others = append(t.others, s)
+	}
+}
+
+// othersMost is above what happens to a job before its submission has been answered.
+const othersMost = 1000
+
+// follow makes the timeline be about a job that was just submitted. Some of its events may
+// have been heard before.
+func (t *timeline) follow(job string) {
+	t.update(func(t *timeline) {
+		t.job, t.status, t.reason = job, "", ""
+		t.attempts, t.attempt = map[uint64]*attemptLife{}, 0
+		t.checkpoints, t.completed, t.failed, t.lastDone = map[uint64]*checkpointLife{}, 0, 0, 0
+		for _, s := range t.others {
+			if s.Job == job {
+				t.recordJob(s)
+			}
+		}
+		t.others = nil
+	})
+}
+
+func (t *timeline) recordJob(s sighting) {
 	switch s.Type {
 	case "job_status":
 		t.status, t.reason = s.Detail, ""

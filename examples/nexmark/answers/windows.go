@@ -43,7 +43,7 @@ func addHottest(a *Answer, window map[int64]int64, start, end int64) {
 	}
 	for auction, n := range window {
 		if n == most {
-			a.add(queries.Q5Row{Auction: auction, Num: n, WindowStart: start, WindowEnd: end})
+			a.add(queries.Q5Row{Auction: auction, Num: n, StartTime: start, EndTime: end})
 		}
 	}
 }

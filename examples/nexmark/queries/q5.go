@@ -9,10 +9,10 @@ import (
 
 // Q5Row is a row of q5.
 type Q5Row struct {
-	Auction     int64 `parquet:"auction"`
-	Num         int64 `parquet:"num"`
-	WindowStart int64 `parquet:"window_start"`
-	WindowEnd   int64 `parquet:"window_end"`
+	Auction   int64 `parquet:"auction"`
+	Num       int64 `parquet:"num"`
+	StartTime int64 `parquet:"starttime"`
+	EndTime   int64 `parquet:"endtime"`
 }
 
 const (
@@ -22,7 +22,7 @@ const (
 
 // Q5 finds the auctions with the most bids in the last 10 seconds, every 2 seconds.
 //
-//	SELECT c.auction, c.num, c.window_start, c.window_end
+//	SELECT c.auction, c.num, c.window_start AS starttime, c.window_end AS endtime
 //	FROM (SELECT auction, COUNT(*) AS num, window_start, window_end
 //	      FROM TABLE(HOP(TABLE bid, DESCRIPTOR(date_time), INTERVAL '2' SECOND, INTERVAL '10' SECOND))
 //	      GROUP BY auction, window_start, window_end) c
@@ -41,7 +41,7 @@ func Q5(events stream.Stream[nexmark.Event]) stream.Stream[Q5Row] {
 	byAuction := stream.KeyBy(auctions, func(auction int64) int64 { return auction })
 	bids := stream.Window(byAuction, "bids", stream.Sliding(q5Size, q5Slide), counts, stream.UID("bids"))
 	candidates := stream.Apply(bids, "candidates", func() stream.Function[stream.WindowResult[int64, int64], Q5Row] { return &highCounts{} }, stream.UID("candidates"))
-	byWindow := stream.KeyBy(candidates, func(r Q5Row) int64 { return r.WindowEnd })
+	byWindow := stream.KeyBy(candidates, func(r Q5Row) int64 { return r.EndTime })
 	windows := stream.Window(byWindow, "hottest", stream.Tumbling(q5Slide), hottest, stream.UID("hottest"))
 	return stream.FlatMap(windows, "rows", func(w stream.WindowResult[int64, []Q5Row], emit func(Q5Row)) {
 		for _, r := range w.Value {
@@ -80,5 +80,5 @@ func (h *highCounts) Process(out *stream.Emitter[Q5Row], w stream.WindowResult[i
 
 // Digest implements Row.
 func (r Q5Row) Digest() Digest {
-	return hash(5).int(r.Auction).int(r.Num).int(r.WindowStart).int(r.WindowEnd).once()
+	return hash(5).int(r.Auction).int(r.Num).int(r.StartTime).int(r.EndTime).once()
 }
