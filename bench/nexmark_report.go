@@ -44,9 +44,12 @@ type NexmarkReport struct {
 	// LimitPerCPUSecond is what one core can do at most: see limits.
 	LimitPerCPUSecond float64 `json:"limit_events_per_cpu_second"`
 	// LimitRatio is EventsPerCPUSecond of LimitPerCPUSecond.
-	LimitRatio float64 `json:"limit_ratio"`
+	LimitRatio float64 `json:"limit_ratio,omitempty"`
 	// CheckpointCost is the share of the throughput that checkpoints take, of alternating runs.
 	CheckpointCost *float64 `json:"checkpoint_cost,omitempty"`
+	// Restarts and StruckAfterRows are of the first run, if there are faults: see NexmarkRun.
+	Restarts        int   `json:"restarts"`
+	StruckAfterRows int64 `json:"struck_after_rows,omitempty"`
 
 	Runs []*NexmarkRun `json:"runs"`
 }
@@ -55,8 +58,8 @@ type NexmarkReport struct {
 // until the row that it made was written, or committed; there are none without --rate.
 type NexmarkFigures struct {
 	EventsPerSecond    float64 `json:"events_per_second"`
-	EventsPerCPUSecond float64 `json:"events_per_cpu_second"`
-	CPUSeconds         float64 `json:"cpu_seconds"`
+	EventsPerCPUSecond float64 `json:"events_per_cpu_second,omitempty"`
+	CPUSeconds         float64 `json:"cpu_seconds,omitempty"`
 
 	LatencyP50MS   float64 `json:"latency_p50_ms,omitempty"`
 	LatencyP99MS   float64 `json:"latency_p99_ms,omitempty"`
@@ -141,6 +144,7 @@ func (r *NexmarkReport) finish(c *NexmarkConfig) {
 		cost := round(1 - r.EventsPerSecond/medians(without).EventsPerSecond)
 		r.CheckpointCost = &cost
 	}
+	r.Restarts, r.StruckAfterRows = r.Runs[0].Restarts, r.Runs[0].StruckAfterRows
 	r.Seconds = round(time.Since(r.Started).Seconds())
 }
 
@@ -180,7 +184,9 @@ func (r *NexmarkReport) writeText(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "  one event costs to make\t%s\tin a plain loop\n", quantity(r.GenerationNS, "ns"))
 	fmt.Fprintf(t, "  one core can do at most\t%s\tevents, in a plain loop of what the query can't do without\n", quantity(r.LimitPerCPUSecond, "1/s"))
-	fmt.Fprintf(t, "  of that were reached\t%s\t\n", quantity(100*r.LimitRatio, "%"))
+	if r.LimitRatio > 0 {
+		fmt.Fprintf(t, "  of that were reached\t%s\t\n", quantity(100*r.LimitRatio, "%"))
+	}
 	if r.CheckpointCost != nil {
 		fmt.Fprintf(t, "  checkpoints cost\t%s\tof the throughput\n", quantity(100**r.CheckpointCost, "%"))
 	}

@@ -16,7 +16,8 @@ import (
 )
 
 func benchCommand(stdout, stderr io.Writer) *cobra.Command {
-	return admin.Group(&cobra.Command{Use: "bench", Short: "Measure Cairn on this machine"}, benchStateCommand(stdout, stderr), benchNexmarkCommand(stdout, stderr))
+	return admin.Group(&cobra.Command{Use: "bench", Short: "Measure Cairn on this machine"}, benchStateCommand(stdout, stderr), benchNexmarkCommand(stdout, stderr),
+		benchAllCommand(stdout, stderr), benchCompareCommand(stdout))
 }
 
 func benchStateCommand(stdout, stderr io.Writer) *cobra.Command {
@@ -100,5 +101,52 @@ func benchNexmarkCommand(stdout, stderr io.Writer) *cobra.Command {
 	f.StringVar(&cfg.ResultsOut, "results-out", "", "write the rows as Parquet to a folder below this one, named as the query")
 	f.BoolVar(&cfg.JSON, "json", false, "print the report as one JSON object")
 	f.StringVar(&cfg.CPUProfile, "cpuprofile", "", "write a CPU profile of the job to this file; with --local")
+	return cmd
+}
+
+func benchAllCommand(stdout, stderr io.Writer) *cobra.Command {
+	cfg := bench.AllConfig{Version: build.Version(), Stdout: stdout, Stderr: stderr}
+	cmd := &cobra.Command{
+		Use:   "all",
+		Short: "Measure all queries of Nexmark in all the ways that matter, and write one file for each",
+		Long: `Measure all queries of the Nexmark benchmark, and write the report of each measurement to a file.
+
+NAME            a query on a cluster with one worker, with checkpoints and without in turns
+NAME-local      in one process, on one core; NAME-local-2 on two
+NAME-workers-2  on two cores, between two workers
+NAME-latency    at a million events a second, checkpoints every second; NAME-latency-100ms every 100 ms
+
+It takes about half an hour. cairn bench compare shows what changed between two folders.`,
+		Example: "  cairn bench all --out before\n  cairn bench all --out after --only q5,q5-latency\n  cairn bench compare before after",
+		Args:    admin.Args(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return usage(bench.RunAll(cmd.Context(), cfg)) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.Out, "out", "bench-results", "folder for the reports")
+	f.StringSliceVar(&cfg.Only, "only", nil, "measurements to make, such as q5,q5-latency (default: all)")
+	f.IntVar(&cfg.Repetitions, "repetitions", bench.DefaultRepetitions, "how often to make each")
+	f.BoolVar(&cfg.Quick, "quick", false, "make everything tiny, only to see that it works")
+	f.BoolVar(&cfg.JSON, "json", false, "print the summary as one JSON object")
+	return cmd
+}
+
+func benchCompareCommand(stdout io.Writer) *cobra.Command {
+	cfg := bench.CompareConfig{Stdout: stdout}
+	cmd := &cobra.Command{
+		Use:   "compare A B",
+		Short: "Show how figures changed between two measurements, and whether that is more than noise",
+		Long: `Compare two reports of cairn bench nexmark --json, or two folders of cairn bench all.
+
+Of each figure the medians are compared. A change is better or worse if every run of B is better or worse
+than every run of A, and else within the noise. One run on a side says nothing about noise: use --repetitions.`,
+		Args: admin.Args(cobra.ExactArgs(2)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			cfg.A, cfg.B = args[0], args[1]
+			return bench.RunCompare(cfg)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&cfg.All, "all", false, "show figures too whose change is within the noise")
+	f.BoolVar(&cfg.JSON, "json", false, "print the changes as one JSON array")
 	return cmd
 }
