@@ -24,4 +24,17 @@
 //	task.go       a subtask's share: records, the store, the changes
 //	process.go    an uploader and its tasks; load.go and seal.go put them to work
 //	histogram.go  durations to percentiles
+//
+// RunNexmark measures a query of the Nexmark benchmark, with its rows checked in the same run;
+// RunAll all of them, and RunCompare tells changes from noise.
+//
+//	nexmark.go          the configuration
+//	nexmark_bench.go    the runs of a query, one after the other
+//	nexmark_job.go      the job; nexmark_tally.go its sink, which counts rows instead of keeping them
+//	nexmark_cluster.go  a run on a cluster of processes; nexmark_local.go in this process
+//	nexmark_limit.go    what one core can do in a plain loop
+//	nexmark_export.go   events and rows as Parquet
+//	nexmark_report.go   the report; nexmark_figures.go its figures
+//	usage_linux.go      what processes and their descendants use
+//	all.go, compare.go  the suite, and what changed between two runs of it
 package bench

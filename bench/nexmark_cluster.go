@@ -19,8 +19,13 @@ import (
 	"github.com/cairnstream/cairn/wire"
 )
 
-// startLead is how long after its submission a paced job's first event is due: by then it runs.
-const startLead = 3 * time.Second
+const (
+	// startLead is how long after its submission a job's first event is due: by then it runs,
+	// and waits.
+	startLead = 3 * time.Second
+	// startBrink is how long before that its use of the machine begins to count.
+	startBrink = 20 * time.Millisecond
+)
 
 // onCluster runs the job on the cluster.
 func (b *nexmarkBench) onCluster(ctx context.Context, run *NexmarkRun) (*total, error) {
@@ -33,9 +38,7 @@ func (b *nexmarkBench) onCluster(ctx context.Context, run *NexmarkRun) (*total, 
 	if err != nil {
 		return nil, err
 	}
-	if j.Rate > 0 {
-		j.Start = time.Now().Add(startLead).UnixNano()
-	}
+	j.Start = time.Now().Add(startLead).UnixNano()
 	id, err := b.submit(ctx, &j, run.Checkpoints)
 	if err != nil {
 		return nil, err
@@ -70,7 +73,7 @@ func (b *nexmarkBench) submit(ctx context.Context, j *queryJob, checkpoints bool
 		return "", err
 	}
 	return admin.Submit(ctx, b.hosted.Client, admin.Submission{
-		Name: "nexmark", Executable: self, Platform: runtime.GOOS + "/" + runtime.GOARCH, Args: append([]string{nexmarkVerb}, j.arguments()...),
+		Name: "nexmark", Executable: self, Platform: runtime.GOOS + "/" + runtime.GOARCH, Args: append([]string{QueryJob}, j.arguments()...),
 		Options: b.options(checkpoints), Parallelism: int32(b.cfg.Parallelism),
 	})
 }
@@ -97,13 +100,19 @@ func (b *nexmarkBench) options(checkpoints bool) dataflow.Options {
 }
 
 // follow waits for the job's end, strikes meanwhile, and measures what all processes
-// together use from when the job runs until it is finished.
+// together use from the first event, or when the job runs if that is later, until it is finished.
 func (b *nexmarkBench) follow(ctx context.Context, id dataflow.JobID, j *queryJob, run *NexmarkRun) error {
 	p, err := b.hosted.Wait(ctx, func(p demo.Progress) bool { return !p.Running.IsZero() || p.Ended() })
 	if err != nil {
 		return err
 	}
-	began := p.Running
+	began := time.Unix(0, j.Start)
+	if p.Running.After(began) {
+		began = p.Running
+	}
+	if err := waitUntil(ctx, began.Add(-startBrink)); err != nil {
+		return err
+	}
 	pids := b.hosted.PIDs()
 	before, _ := usageOf(pids)
 	peak := watchMemory(func() int64 { _, resident := usageOf(pids); return resident })
@@ -131,16 +140,24 @@ func (b *nexmarkBench) follow(ctx context.Context, id dataflow.JobID, j *queryJo
 	return nil
 }
 
-// strike lets the faults strike when a third of the events were due and rows of them are
-// committed.
-func (b *nexmarkBench) strike(ctx context.Context, id dataflow.JobID, j *queryJob, run *NexmarkRun) error {
-	third := time.Duration(float64(j.Events) / j.Rate / 3 * float64(time.Second))
-	timer := time.NewTimer(time.Until(time.Unix(0, j.Start).Add(third)))
+// waitUntil waits until a moment, or returns why ctx has ended.
+func waitUntil(ctx context.Context, at time.Time) error {
+	timer := time.NewTimer(time.Until(at))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-timer.C:
+		return nil
+	}
+}
+
+// strike lets the faults strike when a third of the events were due and rows of them are
+// committed.
+func (b *nexmarkBench) strike(ctx context.Context, id dataflow.JobID, j *queryJob, run *NexmarkRun) error {
+	third := time.Duration(float64(j.Events) / j.Rate / 3 * float64(time.Second))
+	if err := waitUntil(ctx, time.Unix(0, j.Start).Add(third)); err != nil {
+		return err
 	}
 	before := -1
 	p, err := b.hosted.Wait(ctx, func(p demo.Progress) bool {

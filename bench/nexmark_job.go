@@ -1,26 +1,21 @@
 package bench
 
 import (
+	"context"
 	"time"
-
-	"github.com/spf13/cobra"
 
 	"github.com/cairnstream/cairn/examples/nexmark/nexmark"
 	"github.com/cairnstream/cairn/examples/nexmark/queries"
 	"github.com/cairnstream/cairn/stream"
 )
 
-// nexmarkVerb is the name under which the executable starts itself again as a job.
-const nexmarkVerb = "__nexmark"
+// QueryJob is the name under which the executable starts itself again as a measured job: a
+// hidden command that calls RunQueryJob.
+const QueryJob = "__nexmark"
 
-// Hidden are the commands that a measured cluster needs in its executable, beside demo's.
-func Hidden() []*cobra.Command {
-	return []*cobra.Command{{
-		Use: nexmarkVerb, Hidden: true, DisableFlagParsing: true,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return stream.Run(cmd.Context(), "nexmark", args, stream.With(queryJob{}, buildQuery))
-		},
-	}}
+// RunQueryJob is the measured job's program.
+func RunQueryJob(ctx context.Context, args []string) error {
+	return stream.Run(ctx, "nexmark", args, stream.With(queryJob{}, buildQuery))
 }
 
 // queryJob is the arguments of a measured job.

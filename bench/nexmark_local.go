@@ -31,9 +31,7 @@ func (b *nexmarkBench) inProcess(ctx context.Context, run *NexmarkRun) (t *total
 	if err != nil {
 		return nil, err
 	}
-	if j.Rate > 0 {
-		j.Start = time.Now().Add(localLead).UnixNano()
-	}
+	j.Start = time.Now().Add(localLead).UnixNano()
 	p := stream.NewPipeline("nexmark")
 	p.Options(b.options(run.Checkpoints))
 	p.Parallelism(b.cfg.Parallelism)
@@ -50,7 +48,7 @@ func (b *nexmarkBench) inProcess(ctx context.Context, run *NexmarkRun) (t *total
 		},
 	}
 	cfg.Started = func(id dataflow.JobID) { job = id }
-	if err := b.profiled(func() error { return b.timed(run, func() error { return local.Run(ctx, cfg) }) }); err != nil {
+	if err := b.profiled(func() error { return b.timed(run, &j, func() error { return local.Run(ctx, cfg) }) }); err != nil {
 		return nil, err
 	}
 	run.CheckpointBytes = float64(seen.bytes)
@@ -61,13 +59,20 @@ func (b *nexmarkBench) inProcess(ctx context.Context, run *NexmarkRun) (t *total
 	return readTotal(ctx, j.Tally, job)
 }
 
-// timed measures what this process uses while f runs.
-func (b *nexmarkBench) timed(run *NexmarkRun, f func() error) error {
+// timed measures what this process uses while f runs the job, from its first event on.
+func (b *nexmarkBench) timed(run *NexmarkRun, j *queryJob, f func() error) error {
 	runtime.GC() // of what was before; it also brings the figures of collections up to date
 	run.usedBefore = usageOfProcess("")
+	var cpu time.Duration
+	sampled := make(chan struct{})
+	began := time.Unix(0, j.Start)
+	time.AfterFunc(time.Until(began.Add(-startBrink)), func() {
+		cpu = processCPU()
+		close(sampled)
+	})
 	peak := watchMemory(residentBytes)
-	cpu, began := processCPU(), time.Now()
 	err := f()
+	<-sampled
 	run.Seconds, run.CPUSeconds = time.Since(began).Seconds(), (processCPU() - cpu).Seconds()
 	run.PeakMemoryBytes = float64(peak())
 	run.rates(b.cfg.Events)

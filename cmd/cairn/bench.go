@@ -104,6 +104,13 @@ func benchNexmarkCommand(stdout, stderr io.Writer) *cobra.Command {
 	return cmd
 }
 
+// benchJobCommand is a measured job: the executable starts itself again as one.
+func benchJobCommand() *cobra.Command {
+	return &cobra.Command{Use: bench.QueryJob, Hidden: true, DisableFlagParsing: true, RunE: func(cmd *cobra.Command, args []string) error {
+		return bench.RunQueryJob(cmd.Context(), args)
+	}}
+}
+
 func benchAllCommand(stdout, stderr io.Writer) *cobra.Command {
 	cfg := bench.AllConfig{Version: build.Version(), Stdout: stdout, Stderr: stderr}
 	cmd := &cobra.Command{

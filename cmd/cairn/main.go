@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cairnstream/cairn/admin"
-	"github.com/cairnstream/cairn/bench"
 	"github.com/cairnstream/cairn/demo"
 	"github.com/cairnstream/cairn/internal/build"
 )
@@ -44,7 +43,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root := admin.Group(&cobra.Command{Use: "cairn", Short: "Stateful streaming jobs that lose no state and do not stop"},
 		demoCommand(stdout, stderr), devCommand(stdout), benchCommand(stdout, stderr), versionCommand(stdout))
 	root.AddCommand(demo.Hidden()...)
-	root.AddCommand(bench.Hidden()...)
+	root.AddCommand(benchJobCommand())
 	admin.AddCommands(root, stdout, stderr)
 	return root
 }

@@ -26,9 +26,9 @@ type Source struct {
 	// fast as they can. A paced source never skips: when it was held up it makes up
 	// for it, so that a result's latency can be counted from when its event was due.
 	Rate float64
-	// Start is when event 0 is due, for a paced source, in Unix nanoseconds.
-	// 0: about when its split is opened, or for one that is opened again, the moment that
-	// makes its next events due then.
+	// Start is when event 0 is due, in Unix nanoseconds; of a source that is not paced, when
+	// all events are. 0: about when its split is opened, or for one that is opened again, the
+	// moment that makes its next events due then.
 	Start int64
 }
 
@@ -88,6 +88,7 @@ type reader struct {
 	next   int64 // number of the next event
 	width  int64
 	start  int64 // when event 0 is due, Unix nanoseconds
+	begun  bool  // of a source that is not paced: start is past
 }
 
 // Next makes the events that are due, at most to the end of a block.
@@ -139,10 +140,16 @@ func (r *reader) Watermark() int64 {
 // limit is the first event that is not due yet, and how long until the split's
 // next one is.
 func (r *reader) limit() (event int64, wait time.Duration) {
-	if r.source.Rate <= 0 {
+	if r.source.Rate <= 0 && r.begun {
 		return 1<<63 - 1, 0
 	}
 	elapsed := time.Now().UnixNano() - r.start
+	if r.source.Rate <= 0 {
+		if r.begun = elapsed >= 0; r.begun {
+			return 1<<63 - 1, 0
+		}
+		return 0, time.Duration(-elapsed)
+	}
 	event = int64(float64(elapsed)/1e9*r.source.Rate) + 1
 	next := max(r.next, event)
 	return event, time.Duration(max(r.source.due(next)-elapsed, 1))

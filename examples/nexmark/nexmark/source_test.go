@@ -125,3 +125,22 @@ func TestOneReaderHasEventsInOrder(t *testing.T) {
 		t.Errorf("%d events, in order %v, want %d", len(got.Values), slices.IsSorted(got.Times), s.Count)
 	}
 }
+
+// TestSourceWaitsForItsStart: also one that is not paced.
+func TestSourceWaitsForItsStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := Source{Count: 10, Start: time.Now().Add(time.Second).UnixNano()}
+		r, err := s.Open(t.Context(), connector.Env{}, connector.Split{ID: "0", Data: []byte{0}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got connector.Records[Event]
+		if wait, err := r.Next(t.Context(), 100, &got); err != nil || wait != time.Second || len(got.Values) > 0 {
+			t.Fatalf("%d events, wait %v, %v", len(got.Values), wait, err)
+		}
+		time.Sleep(time.Second) // virtual
+		if _, err := r.Next(t.Context(), 100, &got); err != io.EOF || len(got.Values) != 10 {
+			t.Errorf("%d events, %v", len(got.Values), err)
+		}
+	})
+}
