@@ -14,7 +14,7 @@ type selected struct {
 }
 
 // three bids that q2 selects, two of them alike.
-var three = world{bids: []bid{{Auction: 123, Price: 1}, {Auction: 123, Price: 1}, {Auction: 246, Price: 2}, {Auction: 5}}}
+var three = world{Bids: []bid{{Auction: 123, Price: 1}, {Auction: 123, Price: 1}, {Auction: 246, Price: 2}, {Auction: 5}}}
 
 // TestCompare compares multisets that lie in several files.
 func TestCompare(t *testing.T) {
@@ -34,7 +34,7 @@ func TestCompare(t *testing.T) {
 			write(t, filepath.Join(dir, "1.parquet"), test.first)
 			write(t, filepath.Join(dir, "deep", "2.parquet"), test.second)
 			write(t, filepath.Join(dir, "3.inprogress"), []selected{{9, 9}})
-			got, err := three.expect(t, "q2").Compare(t.Context(), dir)
+			got, err := expect(t, three, "q2").Compare(t.Context(), dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -53,7 +53,7 @@ func TestCompare(t *testing.T) {
 func TestCompareListsTheFirst(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "1.parquet"), slices.Repeat([]selected{{9, 9}}, 25))
-	got, err := three.expect(t, "q2").Compare(t.Context(), dir)
+	got, err := expect(t, three, "q2").Compare(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,10 +73,10 @@ func TestCompareTakesTheLastAverage(t *testing.T) {
 		Total    int64 `parquet:"total"`
 		Average  int64 `parquet:"average"`
 	}
-	e := world{
-		auctions: []auction{{ID: 1, Category: 10, Expires: 9}, {ID: 2, Category: 10, Expires: 9}},
-		bids:     []bid{{Auction: 1, Price: 100}, {Auction: 2, Price: 10}, {Auction: 2, Price: 20}},
-	}.expect(t, "q4")
+	e := expect(t, world{
+		Auctions: []auction{{ID: 1, Category: 10, Expires: 9}, {ID: 2, Category: 10, Expires: 9}},
+		Bids:     []bid{{Auction: 1, Price: 100}, {Auction: 2, Price: 10}, {Auction: 2, Price: 20}},
+	}, "q4")
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "1.parquet"), []average{{10, 1, 100, 100}, {10, 2, 120, 60}, {10, 2, 110, 55}})
 	if got, err := e.Compare(t.Context(), dir); err != nil || !got.Equal() {
@@ -96,7 +96,7 @@ func TestCompareSumsProcessingTime(t *testing.T) {
 		Start  int64 `parquet:"starttime"`
 		End    int64 `parquet:"endtime"`
 	}
-	e := world{bids: []bid{{Bidder: 1}, {Bidder: 1}, {Bidder: 2}}}.expect(t, "q12")
+	e := expect(t, world{Bids: []bid{{Bidder: 1}, {Bidder: 1}, {Bidder: 2}}}, "q12")
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "1.parquet"), []count{{1, 1, 0, 10}, {2, 1, 0, 10}, {1, 1, 10, 20}})
 	if got, err := e.Compare(t.Context(), dir); err != nil || !got.Equal() {
@@ -137,7 +137,7 @@ func TestCompareRefuses(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "q2")
 			test.write(t, filepath.Join(dir, "1.parquet"))
-			_, err := three.expect(t, "q2").Compare(t.Context(), dir)
+			_, err := expect(t, three, "q2").Compare(t.Context(), dir)
 			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "compare q2: ") {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
