@@ -14,10 +14,21 @@ import (
 	"time"
 )
 
-// report is what we read of the report of a run.
+// report is what we read of the report of cairn bench nexmark.
 type report struct {
-	// Restarts is how often the job was started again.
-	Restarts int `json:"restarts"`
+	Runs []struct {
+		// Attempts is how often the job was started: once without a fault.
+		Attempts int `json:"attempts"`
+	} `json:"runs"`
+}
+
+// restarts is how often the job was started again.
+func (r report) restarts() int {
+	n := 0
+	for _, run := range r.Runs {
+		n += run.Attempts - 1
+	}
+	return n
 }
 
 // runTimeout is for one run: a hundred times what a million events take on a calm machine.
@@ -44,9 +55,9 @@ func buildCairn(ctx context.Context, module, dir string) (string, error) {
 }
 
 // exportEvents returns the folder of the events, which a run writes unless they are there. They
-// depend on number, rate and seed alone, so they are the same for all combinations.
+// depend on number, rate, disorder and seed alone, so they are the same for all combinations.
 func (c *check) exportEvents(ctx context.Context) (string, error) {
-	dir := filepath.Join(c.dir, fmt.Sprintf("events-%d-%d-%d", c.events, c.eventRate, c.seed))
+	dir := filepath.Join(c.dir, fmt.Sprintf("events-%d-%d-%d-%d", c.events, c.eventRate, c.outOfOrder, c.seed))
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
@@ -66,7 +77,7 @@ func (c *check) runQuery(ctx context.Context, one combination, results string) (
 		return report{}, err
 	}
 	r, err := c.bench(ctx, one, "--results-out", results)
-	if err == nil && one.fault != noFault && r.Restarts == 0 {
+	if err == nil && one.fault != noFault && r.restarts() == 0 {
 		err = errors.New("the job was not restarted: it ended before the fault, so that this run shows nothing")
 	}
 	return r, err
@@ -80,6 +91,7 @@ func (c *check) bench(ctx context.Context, one combination, more ...string) (rep
 		"--query", one.query,
 		"--events", strconv.FormatInt(c.events, 10),
 		"--event-rate", strconv.FormatInt(c.eventRate, 10),
+		"--out-of-order", strconv.FormatInt(c.outOfOrder, 10),
 		"--seed", strconv.FormatUint(c.seed, 10),
 		"--parallelism", one.parallelism,
 		"--backend", one.backend,

@@ -18,6 +18,7 @@ import (
 type check struct {
 	events      int64 // how many
 	eventRate   int64 // per second of event time
+	outOfOrder  int64 // size of the groups whose order is mixed up
 	seed        uint64
 	queries     []string
 	parallelism []string
@@ -67,6 +68,7 @@ func parseCheck(args []string, stdout io.Writer) (c check, module string, err er
 	flags.Int64Var(&c.events, "events", 1_000_000, "`number` of events")
 	flags.Int64Var(&c.eventRate, "event-rate", 1000,
 		"events in a `second` of event time; at 1,000 a million events span a hundred windows, and sessions end")
+	flags.Int64Var(&c.outOfOrder, "out-of-order", 50, "the order of so `many` events at a time is mixed up; 1: in order")
 	flags.Uint64Var(&c.seed, "seed", 1, "seed of the events")
 	flags.Func("queries", "`queries` with commas between (default all)", list(&c.queries, answer.Names()...))
 	flags.Func("parallelism", "`numbers` with commas between (default 1,4)", list(&c.parallelism, "1", "4"))
@@ -81,6 +83,9 @@ func parseCheck(args []string, stdout io.Writer) (c check, module string, err er
 	}
 	if flags.NArg() > 0 {
 		return check{}, "", fmt.Errorf("check: what is %q? Flags are all it takes", flags.Args())
+	}
+	if c.events < 1 || c.eventRate < 1 || c.outOfOrder < 1 {
+		return check{}, "", fmt.Errorf("check: --events %d, --event-rate %d, --out-of-order %d: each is at least 1", c.events, c.eventRate, c.outOfOrder)
 	}
 	for _, q := range c.queries {
 		if _, err := answer.Lookup(q); err != nil {
@@ -176,7 +181,7 @@ func (c *check) judge(ctx context.Context, one combination, expected *answer.Exp
 	}
 	verdict = "equal, " + strconv.Itoa(expected.Rows) + " rows"
 	if one.fault != noFault {
-		verdict += ", restarts " + strconv.Itoa(report.Restarts)
+		verdict += ", restarts " + strconv.Itoa(report.restarts())
 	}
 	return verdict, true
 }

@@ -46,16 +46,16 @@ func fakeCairn(args []string, wrong string) error {
 		}
 	}
 	rows := []selected{{246, 2}, {123, 1}}
-	restarts := 0
+	attempts := 1
 	if flag("--faults") != "" {
-		restarts = 1
+		attempts = 2
 	}
 	if flag("--parallelism") == "4" {
 		switch wrong {
 		case "lost":
 			rows = rows[1:]
 		case "late":
-			restarts = 0
+			attempts = 1
 		case "failed":
 			return fmt.Errorf("no checkpoint completed")
 		}
@@ -65,6 +65,6 @@ func fakeCairn(args []string, wrong string) error {
 			return err
 		}
 	}
-	fmt.Printf(`{"restarts": %d, "other": {"a": 1}}`, restarts)
+	fmt.Printf(`{"query": "q2", "runs": [{"seconds": 1.5, "attempts": %d}]}`, attempts)
 	return nil
 }

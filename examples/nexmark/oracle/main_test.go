@@ -71,13 +71,13 @@ func TestCheckKeepsWhatDiffers(t *testing.T) {
 		t.Fatal("no error for a lost row")
 	}
 	for path, want := range map[string]bool{
-		"results-q2-4-lsm-none": true, "results-q2-1-lsm-none": false, "events-1000000-1000-1": true, "events-1000000-1000-1.part": false,
+		"results-q2-4-lsm-none": true, "results-q2-1-lsm-none": false, "events-1000000-1000-50-1": true, "events-1000000-1000-50-1.part": false,
 	} {
 		if _, err := os.Stat(filepath.Join(dir, path)); (err == nil) != want {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	marker := filepath.Join(dir, "events-1000000-1000-1", "marker")
+	marker := filepath.Join(dir, "events-1000000-1000-50-1", "marker")
 	if err := os.WriteFile(marker, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +115,7 @@ func TestBadArguments(t *testing.T) {
 		{"check q5", `"q5"`},
 		{"check --queries q5,q6", `--queries: there is no query "q6"`},
 		{"check --events many", `"many"`},
+		{"check --event-rate 0", "--event-rate 0"},
 		{"compare --query q5", "say --events, --results and --query"},
 	} {
 		if out, err := runFake(t, "", strings.Fields(test.args)...); err == nil || !strings.Contains(err.Error(), test.want) {
