@@ -50,8 +50,7 @@ func (s *Store) makeRoom() {
 	e.added = 0
 	for _, st := range s.states {
 		if st.order != nil && st.order.n > orderMax {
-			s.writeBack(st, st.table.Len(), st.table.Len())
-			st.order.clear()
+			s.boundOrder(st)
 		}
 	}
 	footprint := s.footprint()
@@ -60,6 +59,14 @@ func (s *Store) makeRoom() {
 	}
 	if footprint > s.bound-s.bound/8 {
 		s.writeSome(want)
+	}
+}
+
+// boundOrder makes the order of a state smaller: most of it may be of entries that
+// are gone. If not, they are written back.
+func (s *Store) boundOrder(st *stored) {
+	if st.order = orderOf(st.table); st.order.n > orderMax/2 {
+		s.writeState(st)
 	}
 }
 
@@ -204,14 +211,20 @@ func (s *Store) submit(st *stored) int {
 // writeAll writes everything back and waits for it.
 func (s *Store) writeAll() error {
 	for _, st := range s.states {
-		for s.unwrittenIn(st) && s.err == nil {
-			s.writeBack(st, st.table.Len(), st.table.Len())
-		}
-		if st.order != nil {
-			st.order.clear()
-		}
+		s.writeState(st)
 	}
 	return s.writer.wait()
+}
+
+// writeState writes all of a state back. Once round is not enough: writeBack gives up
+// where it finds nothing but empty key groups for a while.
+func (s *Store) writeState(st *stored) {
+	for s.unwrittenIn(st) && s.err == nil {
+		s.writeBack(st, st.table.Len(), st.table.Len())
+	}
+	if st.order != nil && s.err == nil {
+		st.order.clear()
+	}
 }
 
 func (s *Store) unwrittenIn(st *stored) bool {

@@ -19,8 +19,8 @@ type order struct {
 // subs are sub-keys of one key, each after its length.
 type subs struct{ data []byte }
 
-// orderMax is how many unwritten sub-keys are remembered. When there are more, they
-// are written back.
+// orderMax is how many unwritten sub-keys are remembered. When there are more, those
+// that are gone are forgotten, and if most are not, they are written back.
 const orderMax = 1 << 16
 
 // orderOf collects what is unwritten in the table.

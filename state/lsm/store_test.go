@@ -348,6 +348,50 @@ type handOver struct {
 func (l *handOver) WantsImage(int64) bool { return true }
 func (l *handOver) Image(i state.Image)   { l.images <- i }
 
+// TestOrderForgetsOnlyWhatIsGone: when so many sub-keys have come and gone that their order is made
+// smaller, a scan still finds the few that are left in a table that is nearly empty.
+func TestOrderForgetsOnlyWhatIsGone(t *testing.T) {
+	s := setup(t, nil)
+	h := register(t, s, "a")
+	s.SetKey(0, []byte("busy"))
+	if err := s.Scan(h, func(_, _ []byte) bool { return true }); err != nil { // begins the order
+		t.Fatal(err)
+	}
+	waits := func(i int) { s.SetKey(groups/2+i, []byte{byte(i)}) }
+	const waiting = 3
+	for i := range waiting {
+		waits(i)
+		if err := s.Put(h, []byte("waits"), []byte("long")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 2 * orderMax {
+		s.SetKey(0, []byte("busy"))
+		sub := binary.BigEndian.AppendUint64(nil, uint64(i))
+		if err := s.Put(h, sub, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Delete(h, sub); err != nil {
+			t.Fatal(err)
+		}
+		if i%64 == 0 {
+			if err := s.EndBatch(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := s.states[h].order.n; n >= 2*orderMax {
+		t.Fatalf("all %d sub-keys are remembered", n)
+	}
+	for i := range waiting {
+		found := 0
+		waits(i)
+		if err := s.Scan(h, func(_, _ []byte) bool { found++; return true }); err != nil || found != 1 {
+			t.Errorf("key %d: a scan finds %d entries, %v; want 1", i, found, err)
+		}
+	}
+}
+
 // TestOrderIsBounded: what is unwritten is written back when there is too much of it
 // to remember.
 func TestOrderIsBounded(t *testing.T) {
