@@ -65,26 +65,38 @@ func TestCompareListsTheFirst(t *testing.T) {
 	}
 }
 
-// TestCompareTakesTheLastAverage: of the rows that q4 writes for a category the last one counts.
+// TestCompareTakesTheLastAverage: of the rows that q4 writes for a category the last one counts, and none may be lost
+// or doubled.
 func TestCompareTakesTheLastAverage(t *testing.T) {
 	type average struct {
 		Category int64 `parquet:"category"`
-		Auctions int64 `parquet:"auctions"`
-		Total    int64 `parquet:"total"`
 		Average  int64 `parquet:"average"`
+		Auctions int64 `parquet:"auctions"`
+		Version  int64 `parquet:"version"`
 	}
 	e := expect(t, world{
 		Auctions: []auction{{ID: 1, Category: 10, Expires: 9}, {ID: 2, Category: 10, Expires: 9}},
 		Bids:     []bid{{Auction: 1, Price: 100}, {Auction: 2, Price: 10}, {Auction: 2, Price: 20}},
 	}, "q4")
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "1.parquet"), []average{{10, 1, 100, 100}, {10, 2, 120, 60}, {10, 2, 110, 55}})
-	if got, err := e.Compare(t.Context(), dir); err != nil || !got.Equal() {
-		t.Errorf("%v, %v", got, err)
-	}
-	write(t, filepath.Join(dir, "1.parquet"), []average{{10, 1, 100, 100}, {10, 2, 110, 55}})
-	if got, err := e.Compare(t.Context(), dir); err != nil || got.Missing != 1 || got.Extra != 1 {
-		t.Errorf("without the last row: %v, %v", got, err)
+	first, second, third := average{10, 100, 1, 1}, average{10, 55, 2, 2}, average{10, 60, 2, 3}
+	for _, test := range []struct {
+		name  string
+		rows  []average
+		extra []string
+	}{
+		{"all", []average{first, third, second}, nil},
+		{"the last is lost", []average{first, second}, []string{"10, 2, 55, 0, 0"}},
+		{"another is lost", []average{first, third}, []string{"10, 2, 60, 1, 0"}},
+		{"one is doubled", []average{first, second, second, third}, []string{"10, 2, 60, 0, 1"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, filepath.Join(dir, "1.parquet"), test.rows)
+			got, err := e.Compare(t.Context(), dir)
+			if err != nil || !slices.Equal(got.ExtraRows, test.extra) || got.Missing != len(test.extra) {
+				t.Errorf("%v, %v; want extra %q", got, err, test.extra)
+			}
+		})
 	}
 }
 

@@ -28,7 +28,7 @@ var columns = []struct{ name, columns string }{
 	{"q1", "auction bidder price date_time extra"},
 	{"q2", "auction price"},
 	{"q3", "name city state id"},
-	{"q4", "category auctions total average"},
+	{"q4", "category average auctions version"},
 	{"q5", "starttime endtime auction num"},
 	{"q7", "auction bidder price date_time extra"},
 	{"q8", "id name starttime"},

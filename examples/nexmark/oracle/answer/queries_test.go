@@ -64,7 +64,7 @@ func TestQueries(t *testing.T) {
 					{Auction: 4, Price: 5, DateTime: 5}, {Auction: 4, Price: 5, DateTime: 3}, {Auction: 9, Price: 1},
 				},
 			},
-			[]string{"10, 2, 31, 15", "11, 1, 5, 5"},
+			[]string{"10, 2, 15, 0, 0", "11, 1, 5, 0, 0"},
 		},
 		{
 			"q5", "a tie, a window's end, and windows that nothing falls into",

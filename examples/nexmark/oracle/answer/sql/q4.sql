@@ -11,5 +11,5 @@ WITH final AS (
     FROM final
     GROUP BY category
 )
-SELECT category, auctions, total, CAST((total - total % auctions) / auctions AS BIGINT) AS average
+SELECT category, auctions, CAST((total - total % auctions) / auctions AS BIGINT) AS average, 0 AS lost, 0 AS doubled
 FROM category;
