@@ -16,19 +16,10 @@ import (
 
 // report is what we read of the report of cairn bench nexmark.
 type report struct {
-	Runs []struct {
-		// Attempts is how often the job was started: once without a fault.
-		Attempts int `json:"attempts"`
-	} `json:"runs"`
-}
-
-// restarts is how often the job was started again.
-func (r report) restarts() int {
-	n := 0
-	for _, run := range r.Runs {
-		n += run.Attempts - 1
-	}
-	return n
+	// Restarts is how often the job was started again.
+	Restarts int `json:"restarts"`
+	// StruckAfterRows is how many rows were committed when the first fault struck.
+	StruckAfterRows int64 `json:"struck_after_rows"`
 }
 
 // runTimeout is for one run: a hundred times what a million events take on a calm machine.
@@ -38,7 +29,7 @@ const runTimeout = 5 * time.Minute
 const stopTimeout = 10 * time.Second
 
 // checkpointInterval makes several checkpoints complete even in a short run, so that a restart goes on from one.
-const checkpointInterval = "100ms"
+const checkpointInterval = "200ms"
 
 // buildCairn builds the program of a module into a folder.
 func buildCairn(ctx context.Context, module, dir string) (string, error) {
@@ -77,7 +68,7 @@ func (c *check) runQuery(ctx context.Context, one combination, results string) (
 		return report{}, err
 	}
 	r, err := c.bench(ctx, one, "--results-out", results)
-	if err == nil && one.fault != noFault && r.restarts() == 0 {
+	if err == nil && one.fault != noFault && r.Restarts == 0 {
 		err = errors.New("the job was not restarted: it ended before the fault, so that this run shows nothing")
 	}
 	return r, err

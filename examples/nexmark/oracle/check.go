@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -179,9 +178,9 @@ func (c *check) judge(ctx context.Context, one combination, expected *answer.Exp
 			return err.Error(), false
 		}
 	}
-	verdict = "equal, " + strconv.Itoa(expected.Rows) + " rows"
+	verdict = fmt.Sprintf("equal, %d rows", expected.Rows)
 	if one.fault != noFault {
-		verdict += ", restarts " + strconv.Itoa(report.restarts())
+		verdict += fmt.Sprintf(", restarts %d, the first after %d rows", report.Restarts, report.StruckAfterRows)
 	}
 	return verdict, true
 }

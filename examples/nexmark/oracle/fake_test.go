@@ -46,16 +46,16 @@ func fakeCairn(args []string, wrong string) error {
 		}
 	}
 	rows := []selected{{246, 2}, {123, 1}}
-	attempts := 1
+	restarts := 0
 	if flag("--faults") != "" {
-		attempts = 2
+		restarts = 1
 	}
 	if flag("--parallelism") == "4" {
 		switch wrong {
 		case "lost":
 			rows = rows[1:]
 		case "late":
-			attempts = 1
+			restarts = 0
 		case "failed":
 			return fmt.Errorf("no checkpoint completed")
 		}
@@ -65,6 +65,6 @@ func fakeCairn(args []string, wrong string) error {
 			return err
 		}
 	}
-	fmt.Printf(`{"query": "q2", "runs": [{"seconds": 1.5, "attempts": %d}]}`, attempts)
+	fmt.Printf(`{"query": "q2", "restarts": %d, "struck_after_rows": 1, "runs": [{"seconds": 1.5}]}`, restarts)
 	return nil
 }

@@ -42,7 +42,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{"right", "", []string{
 			"q2    parallelism 1  memory  fault none ", "q2    parallelism 1  memory  fault worker", "q2    parallelism 4  lsm     fault worker",
-			"equal, 2 rows\n", "equal, 2 rows, restarts 1\n", "8 of 8 results equal",
+			"equal, 2 rows\n", "equal, 2 rows, restarts 1, the first after 1 rows\n", "8 of 8 results equal",
 		}, ""},
 		{"a row lost", "lost", []string{
 			"results-q2-4-lsm-worker: 1 rows are missing, 0 are too much\n  missing: 246, 2\n", "4 of 8 results equal",
