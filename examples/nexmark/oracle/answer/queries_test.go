@@ -102,12 +102,12 @@ func TestQueries(t *testing.T) {
 			[]string{`1, "Ann", 10000`, `2, "Bob", 10000`},
 		},
 		{
-			"q11", "gaps of exactly 10,000 and of 10,001 ms, twins at both ends of a session, two bidders, disorder",
+			"q11", "gaps of 9,999 and of exactly 10,000 ms, twins at both ends of a session, two bidders, disorder",
 			world{Bids: []bid{
-				{Bidder: 1, DateTime: 20_000}, {Bidder: 1, DateTime: 10_000}, {Bidder: 1, DateTime: 30_001}, {Bidder: 1, DateTime: 30_001},
+				{Bidder: 1, DateTime: 19_999}, {Bidder: 1, DateTime: 10_000}, {Bidder: 1, DateTime: 29_999}, {Bidder: 1, DateTime: 29_999},
 				{Bidder: 2, DateTime: 10_000}, {Bidder: 2, DateTime: 10_000}, {Bidder: 2, DateTime: 19_000}, {Bidder: 2, DateTime: 40_000},
 			}},
-			[]string{"1, 2, 10000, 30000", "1, 2, 30001, 40001", "2, 3, 10000, 29000", "2, 1, 40000, 50000"},
+			[]string{"1, 2, 10000, 29999", "1, 2, 29999, 39999", "2, 3, 10000, 29000", "2, 1, 40000, 50000"},
 		},
 		{
 			"q12", "bids of each bidder, whenever",

@@ -1,8 +1,8 @@
--- q11, user sessions: how many bids each bidder made in each session. In a session each bid comes at most 10 s after the one before,
--- exactly 10 s included. Its endtime is 10 s after its last bid.
+-- q11, user sessions: how many bids each bidder made in each session. In a session each bid comes less than 10 s after the one before.
+-- Its endtime is 10 s after its last bid, and a bid at that moment begins another session.
 WITH marked AS (
     SELECT bidder, date_time,
-        CASE WHEN date_time - lag(date_time) OVER (PARTITION BY bidder ORDER BY date_time) <= 10000
+        CASE WHEN date_time - lag(date_time) OVER (PARTITION BY bidder ORDER BY date_time) < 10000
             THEN 0 ELSE 1 END AS begins
     FROM bid
 ), numbered AS (
