@@ -21,15 +21,12 @@
 // arguments only. Operators are functions and not methods, because methods of
 // Go have no type parameters of their own.
 //
-// Keyed state is ValueState, MapState, ListState, ReducingState and AggregatingState,
-// with a TTL if it shall expire; what belongs to no key is SplitList, UnionList and
-// BroadcastState. Types of state may change from one version of a job to the next: see
-// ValueState. Timers are of event time or of processing time: see Context.
-//
-// Windows are Tumbling, Sliding, Session or Global; On and AllowedLateness say when else than
-// at its end a window gives results.
-//
-// Two streams meet by key. What the join is to know decides which one it is:
+// Event time comes from a source (Timestamps, unless it gives it itself), with a watermark
+// (BoundedOutOfOrderness or Monotonic): without one nothing ends before all input has.
+// What ends or waits by it has an operator. Windows are Tumbling, Sliding, Session or Global;
+// On and AllowedLateness say when else than at its end a window gives results. Deduplicate and
+// TopN keep the first and the best. Two streams meet by key, and what the join is to know
+// decides which one it is:
 //
 //	Join           all pairs, for as long as a TTL remembers, or for ever
 //	IntervalJoin   pairs whose event times are near each other
@@ -38,12 +35,17 @@
 //	CoProcess      code of your own, with state and timers of both
 //	WithBroadcast  the same, of which the second stream goes to all subtasks
 //
+// Anything else is a Processor. Its state is ValueState, MapState, ListState, ReducingState and
+// AggregatingState, with a TTL if it shall expire; what belongs to no key is SplitList, UnionList
+// and BroadcastState. Types of state may change from one version of a job to the next: see
+// ValueState. Timers are of event time or of processing time: see Context.
+//
 // An error or a panic of a job's code ends the attempt and names the operator and the key;
 // PoisonTo sets the record aside instead. OpenSide and SideTo give an operator further
 // outputs. Async asks services without waiting for each answer.
 //
-// Whatever keeps something across records (a source its position, Process and
-// Window their state, a transactional sink its transactions) needs a UID: what a
+// Whatever keeps something across records (a source its position, windows, joins and
+// processors their state, a transactional sink its transactions) needs a UID: what a
 // checkpoint holds is found by it, also by the next version of the job. Functions
 // given to operators run on the subtasks' goroutines, many at once: what they
 // share must be safe for that. A record must not be changed once it is emitted.

@@ -59,7 +59,9 @@ func UID(uid string) Option { return func(s *settings) { s.uid = uid } }
 func Parallelism(n int) Option { return func(s *settings) { s.parallelism = n } }
 
 // Timestamps gives the event time of a source's records. Without it they have
-// the time that the source itself gives, or none.
+// the time that the source itself gives, or none. How far these times go back is for
+// BoundedOutOfOrderness or Monotonic to say: without either, event time stands still
+// until the source ends, and so does what waits for it.
 func Timestamps[T any](f func(T) time.Time) Option {
 	return TimestampsMillis(func(v T) int64 { return f(v).UnixMilli() })
 }
