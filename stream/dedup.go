@@ -1,8 +1,10 @@
 package stream
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cairnstream/cairn/engine"
@@ -18,7 +20,8 @@ import (
 // splits that run ahead of others make no difference to which of a key's bursts
 // are passed on.
 //
-// What is remembered of a key goes when the watermark is within past it. A record at
+// What is remembered of a key goes when the watermark is within past it, and at the
+// latest when it is so twice. A record at
 // or before the watermark is late: nobody knows any more what it repeats, so it is
 // counted and dropped, or goes to LateTo's stream. It needs a UID.
 //
@@ -45,13 +48,13 @@ var errNoTimeToCompare = errors.New("record without event time in a de-duplicati
 
 // dedup is a Deduplicate in one subtask. A key's firsts are a map state by cell: event
 // time is cut into cells as long as within, so that a cell holds one first at most and
-// what a record may repeat is in its own cell or in one beside it. A timer removes a
-// first.
+// what a record may repeat is in its own cell or in one beside it. A cell goes as a whole,
+// when the watermark is so far that none of its firsts matters.
 type dedup[K, T any] struct {
 	within int64 // milliseconds; 0: for ever, all in cell 0
 	keys   *keyTracker[K, T]
 	firsts *state.Map[int64, int64]
-	timers *state.Timers
+	cells  roster // which keys have a first in which cell; empty if within is 0
 	out    *engine.Output[T]
 	late   *engine.Output[T]
 	ctx    *engine.OpContext
@@ -63,14 +66,39 @@ func openDedup[K, T any](ctx *engine.OpContext, kt *keyTracker[K, T], within tim
 	if err != nil {
 		return nil, err
 	}
-	timers, err := state.NewTimersWithoutTags(ctx.Store, "timers")
-	if err != nil {
-		return nil, err
+	d := &dedup[K, T]{
+		within: within.Milliseconds(), keys: kt, firsts: firsts, ctx: ctx, wm: ctx.RestoredWatermark,
+		out: engine.OutputOf[T](ctx, 0), late: engine.OutputOf[T](ctx, lateOutput),
 	}
-	return &dedup[K, T]{
-		within: within.Milliseconds(), keys: kt, firsts: firsts, timers: timers,
-		out: engine.OutputOf[T](ctx, 0), late: engine.OutputOf[T](ctx, lateOutput), ctx: ctx, wm: ctx.RestoredWatermark,
-	}, nil
+	return d, d.enroll()
+}
+
+// enroll finds the keys of all cells in the state. Where within is another one than in
+// the restored job, firsts move to where they belong now.
+func (d *dedup[K, T]) enroll() error {
+	type moving struct {
+		group    int
+		key      []byte
+		from, at int64
+	}
+	var moved []moving
+	err := d.firsts.All(func(group int, key []byte, cell, first int64) error {
+		if cell != d.cell(first) {
+			moved = append(moved, moving{group, slices.Clone(key), cell, first})
+		} else if d.within > 0 {
+			d.cells.add(cell, group, key)
+		}
+		return nil
+	})
+	for _, m := range moved { // all of them first: one may move to where another was
+		d.keys.store.SetKey(m.group, m.key)
+		d.firsts.Delete(m.from)
+	}
+	for _, m := range moved {
+		d.keys.store.SetKey(m.group, m.key)
+		err = cmp.Or(err, d.remember(m.at))
+	}
+	return err
 }
 
 func (d *dedup[K, T]) Process(b *engine.Batch[T]) error {
@@ -107,10 +135,12 @@ func (d *dedup[K, T]) take(b *engine.Batch[T], i int, v T) error {
 
 // remember makes a record at t a first of the current key.
 func (d *dedup[K, T]) remember(t int64) error {
+	cell := d.cell(t)
 	if d.within > 0 {
-		d.timers.Register(t+d.within-1, nil)
+		group, key := d.keys.store.Key()
+		d.cells.add(cell, group, key)
 	}
-	return d.firsts.Put(d.cell(t), t)
+	return d.firsts.Put(cell, t)
 }
 
 // seen tells whether the current key has a first less than within away from t.
@@ -166,11 +196,47 @@ func (d *dedup[K, T]) Watermark(wm int64) error {
 		return nil // a restored operator is ahead of its sources
 	}
 	d.wm = wm
-	forget := func(_ int, _, _ []byte, at int64) error {
-		d.firsts.Delete(d.cell(at + 1 - d.within))
-		return nil
+	over := len(d.cells.slices)
+	if wm < engine.MaxWatermark-1 {
+		over = d.cells.search(d.cell(wm+2) - 1) // the last first of a cell is 1 ms before its end
 	}
-	return d.keys.popDue(d.timers, wm, func(group int, key []byte, at int64) {
-		d.want(&d.keys.wanted, group, key, d.cell(at+1-d.within))
-	}, forget)
+	for _, l := range d.cells.slices[:over] {
+		if err := d.forget(l); err != nil {
+			return err
+		}
+	}
+	d.cells.drop(over)
+	return nil
+}
+
+// forget removes the firsts of a cell.
+func (d *dedup[K, T]) forget(l *keyList) error {
+	for from := 0; from < len(l.bytes); {
+		to, err := d.prefetchCell(l, from)
+		if err != nil {
+			return err
+		}
+		for from < to {
+			group, key, next := l.next(from)
+			d.keys.store.SetKey(group, key)
+			d.firsts.Delete(l.start)
+			from = next
+		}
+	}
+	return nil
+}
+
+// prefetchCell tells the store of the next keys of a cell, and returns where they end.
+func (d *dedup[K, T]) prefetchCell(l *keyList, from int) (to int, err error) {
+	w := &d.keys.wanted
+	w.reset()
+	for to = from; to < len(l.bytes) && len(w.entries) < timersAtOnce; {
+		group, key, next := l.next(to)
+		d.want(w, group, key, l.start)
+		to = next
+	}
+	if m := d.keys.misses; m != nil && m.Ahead() {
+		err = m.Prefetch(w.entries)
+	}
+	return to, err
 }

@@ -98,7 +98,8 @@ func TestDeduplicateForgets(t *testing.T) {
 }
 
 // TestModelDeduplicate: keys come in bursts, spread over splits of which some run
-// ahead. One record of each burst goes on, whatever happens.
+// ahead. One record of each burst goes on, whatever happens, also when a restart brings
+// another time to remember.
 func TestModelDeduplicate(t *testing.T) {
 	eachSeed(t, 12, func(t *testing.T, seed uint64) {
 		r := rand.New(rand.NewPCG(seed, 5))
@@ -116,7 +117,8 @@ func TestModelDeduplicate(t *testing.T) {
 		}
 		sink := enginetest.NewSink[event]()
 		underFaults(t, seed, sink, 40, func(p *stream.Pipeline) {
-			stream.To(deduplicated(p, src, within*time.Millisecond, 0), "out", sink, stream.UID("out"))
+			longer := time.Duration(within+r.IntN(period-2*within)) * time.Millisecond // bursts are further apart
+			stream.To(deduplicated(p, src, longer, 0), "out", sink, stream.UID("out"))
 		})
 		var got, expected []string
 		for _, e := range sink.Committed() {
