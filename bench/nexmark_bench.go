@@ -8,8 +8,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/demo"
 	"github.com/cairnstream/cairn/examples/nexmark/answers"
+	"github.com/cairnstream/cairn/objectstore"
+	"github.com/cairnstream/cairn/objectstore/open"
 )
 
 // nexmarkBench measures one query.
@@ -123,21 +126,54 @@ func (b *nexmarkBench) run(ctx context.Context, checkpoints bool) (*NexmarkRun, 
 	return run, nil
 }
 
-// host starts the cluster; stop ends it.
+// host starts the cluster; stop ends it and removes what it has written.
 func (b *nexmarkBench) host(ctx context.Context) (stop func() error, err error) {
 	b.note("starting %d controllers and %d workers", controllers, b.cfg.Workers)
 	folder := filepath.Join(b.dir, "cluster")
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		return nil, err
 	}
-	b.hosted, err = demo.Host(ctx, demo.HostConfig{
-		Dir: folder, ObjectStore: b.cfg.ObjectStore, Controllers: controllers, Workers: b.cfg.Workers, Slots: b.slots(), Build: b.cfg.Version,
-	})
+	store, clean, err := b.store(ctx)
 	if err != nil {
 		return nil, err
 	}
+	b.hosted, err = demo.Host(ctx, demo.HostConfig{
+		Dir: folder, ObjectStore: store, Controllers: controllers, Workers: b.cfg.Workers, Slots: b.slots(), Build: b.cfg.Version,
+	})
+	if err != nil {
+		return nil, errors.Join(err, clean())
+	}
 	b.report.ObjectStore = b.hosted.ObjectStore
-	return b.hosted.Stop, nil
+	return func() error { return errors.Join(b.hosted.Stop(), clean()) }, nil
+}
+
+// store is a place of the cluster's own in the object store that was given, since a store
+// belongs to one cluster; clean removes what is in it. Without one the cluster has a folder.
+func (b *nexmarkBench) store(ctx context.Context) (store string, clean func() error, err error) {
+	if b.cfg.ObjectStore == "" {
+		return "", func() error { return nil }, nil
+	}
+	if store, err = below(b.cfg.ObjectStore, "bench-"+string(dataflow.NewIncarnation())); err != nil {
+		return "", nil, err
+	}
+	bucket, err := open.Open(ctx, store, open.Options{Create: true})
+	if err != nil {
+		return "", nil, err
+	}
+	return store, func() error { return errors.Join(empty(context.WithoutCancel(ctx), bucket), bucket.Close()) }, nil
+}
+
+// empty deletes all objects of a bucket.
+func empty(ctx context.Context, b objectstore.Bucket) error {
+	var keys []string
+	err := b.List(ctx, "", func(o objectstore.Info) error {
+		keys = append(keys, o.Key)
+		return nil
+	})
+	for _, key := range keys {
+		err = errors.Join(err, b.Delete(ctx, key))
+	}
+	return err
 }
 
 // slots is how many each worker has: such that the job needs all of them, or, if some are

@@ -92,7 +92,7 @@ func benchNexmarkCommand(stdout, stderr io.Writer) *cobra.Command {
 	f.BoolVar(&cfg.NoCheckpoints, "no-checkpoints", false, "take no checkpoint but the last, which the rows need")
 	f.BoolVar(&cfg.Alternate, "alternate", false, "run with checkpoints and without, in turns, and tell what they cost")
 	f.IntVar(&cfg.Repetitions, "repetitions", 1, "how often to measure; figures are medians")
-	f.StringVar(&cfg.ObjectStore, "object-store", "", "bucket for the cluster, such as file:///path or s3://bucket/prefix?endpoint=http://127.0.0.1:9000 (default: a temporary folder)")
+	f.StringVar(&cfg.ObjectStore, "object-store", "", "bucket for the cluster, such as file:///path or s3://bucket/prefix?endpoint=http://127.0.0.1:9000; what is written is removed (default: a temporary folder)")
 	f.Float64Var(&cfg.Rate, "rate", 0, "events a second of real time, for latencies (default: as many as it takes)")
 	f.IntVar(&cfg.Workers, "workers", 0, "worker processes of the cluster (default 1, with faults 2)")
 	f.BoolVar(&cfg.Local, "local", false, "run the job in this process instead of a cluster")

@@ -69,7 +69,7 @@ func TestBenchNexmark(t *testing.T) {
 	t.Setenv(asCairn, "1")
 	t.Setenv("TMPDIR", t.TempDir())
 	var stdout, stderr bytes.Buffer
-	line := "bench nexmark --query q5 --events 100000 --event-rate 2000 --parallelism 2 --faults worker --checkpoint-interval 200ms --json"
+	line := "bench nexmark --query q5 --events 100000 --event-rate 2000 --parallelism 2 --faults worker --checkpoint-interval 200ms --json --object-store file://" + t.TempDir() + "/bucket"
 	if err := run(context.Background(), strings.Fields(line), &stdout, &stderr); err != nil {
 		t.Fatalf("%v\n%s", err, &stderr)
 	}
