@@ -63,7 +63,7 @@ func addSessions(a *Answer, bidder int64, at []int64) {
 	const gap = 10_000
 	first := 0
 	for i := range at {
-		if i+1 == len(at) || at[i+1] > at[i]+gap {
+		if i+1 == len(at) || at[i+1] >= at[i]+gap {
 			a.add(queries.Q11Row{Bidder: bidder, BidCount: int64(i + 1 - first), StartTime: at[first], EndTime: at[i] + gap})
 			first = i + 1
 		}
