@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"time"
 
@@ -149,16 +148,12 @@ type body struct {
 	timed TimedTransform // code, if it is one
 	log   *changelog.Log
 	wm    int64
+	moved bool   // wm is not only what was restored
 	last  uint64 // position of the last cut
 }
 
 // watermarked is the part of a transform that has nothing to do with its inputs.
 type watermarked interface{ Watermark(wm int64) error }
-
-// watermarkList is the operator list state in which an operator with keyed
-// state keeps the watermark: it decides what is late, so it must not fall
-// behind what timers have already fired.
-const watermarkList = "watermark"
 
 // begin takes what a checkpoint had, before the transform is opened.
 func (n *body) begin(o *opening) {
@@ -189,7 +184,7 @@ func (n *body) done(before *OpContext, err error) error {
 
 func (n *body) watermark(wm int64) error {
 	before := n.enter()
-	n.wm = max(n.wm, wm)
+	n.wm, n.moved = max(n.wm, wm), true
 	err := n.code.Watermark(wm)
 	if err == nil {
 		err = n.pass(wm)
@@ -239,7 +234,7 @@ func (n *body) cut(id dataflow.CheckpointID) (part, error) {
 	if p.operator.Lists == nil {
 		p.operator.Lists = map[string][][]byte{}
 	}
-	p.operator.Lists[watermarkList] = [][]byte{binary.BigEndian.AppendUint64(nil, uint64(n.wm))}
+	p.operator.Lists[watermarkList] = n.watermarks()
 	return p, nil
 }
 

@@ -1,12 +1,10 @@
 package engine
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/cairnstream/cairn/connector"
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/snapshot"
 )
@@ -95,41 +93,6 @@ func share[E any](all []E, subtask, parallelism int) []E {
 		mine = append(mine, all[i])
 	}
 	return mine
-}
-
-// watermark is how far event time had come in a subtask: as far as in its own
-// part, if the parallelism is as it was. Otherwise it is the highest of all parts, so
-// that no key falls behind timers that have fired for it. They differ only if
-// channels became idle or active at different moments for different subtasks:
-// else a barrier follows the same watermarks everywhere.
-func (r *restored) watermark(subtask, parallelism int) int64 {
-	parts := r.parts
-	if len(parts) == parallelism {
-		parts = parts[subtask : subtask+1]
-	}
-	wm := connector.NoTime
-	for i := range parts {
-		wm = max(wm, watermarkIn(&parts[i]))
-	}
-	return wm
-}
-
-// watermarkOf is how far event time had come in the subtask that had a key group.
-func (r *restored) watermarkOf(group, groups int) int64 {
-	if len(r.parts) == 0 {
-		return connector.NoTime
-	}
-	return watermarkIn(&r.parts[dataflow.SubtaskOf(group, groups, len(r.parts))])
-}
-
-func watermarkIn(o *snapshot.Operator) int64 {
-	wm := connector.NoTime
-	for _, item := range o.Lists[watermarkList] {
-		if len(item) == 8 {
-			wm = max(wm, int64(binary.BigEndian.Uint64(item)))
-		}
-	}
-	return wm
 }
 
 // transactions returns a subtask's share of the sink transactions, by checkpoint.

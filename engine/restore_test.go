@@ -33,6 +33,35 @@ func TestRestoredWatermark(t *testing.T) {
 	}
 }
 
+// TestWatermarksOfGroupsSurviveTwoRestores: a cut right after a restore, before any watermark,
+// keeps that some key groups were behind the others.
+func TestWatermarksOfGroupsSurviveTwoRestores(t *testing.T) {
+	r := &restored{}
+	for _, wm := range []uint64{100, 10, 50} {
+		r.parts = append(r.parts, snapshot.Operator{Lists: map[string][][]byte{watermarkList: {binary.BigEndian.AppendUint64(nil, wm)}}})
+	}
+	const groups = 48
+	for _, parallelism := range []int{1, 2, 2, 5, 4} {
+		next := &restored{}
+		for subtask := range parallelism {
+			n := &body{base: base{op: &OpContext{KeyGroups: groups, restored: r}}, wm: r.watermark(subtask, parallelism)}
+			n.op.Parallelism, n.op.Subtask = parallelism, subtask
+			next.parts = append(next.parts, snapshot.Operator{Lists: map[string][][]byte{watermarkList: n.watermarks()}})
+		}
+		r = next
+		for group, want := range map[int]int64{0: 100, 15: 100, 16: 10, 31: 10, 32: 50, 47: 50} {
+			if got := r.watermarkOf(group, groups); got != want {
+				t.Errorf("parallelism %d, key group %d: %d, want %d", parallelism, group, got, want)
+			}
+		}
+	}
+	n := &body{base: base{op: &OpContext{KeyGroups: groups, restored: r}}, wm: 100, moved: true}
+	n.op.Parallelism = 1
+	if got := n.watermarks(); len(got) != 1 {
+		t.Errorf("after a watermark %d items are kept: no group is behind any more", len(got))
+	}
+}
+
 // TestRestoreKeepsTransactions: a sink that has lost its two-phase commit can
 // not make the restore point's output visible, so the restore is refused.
 func TestRestoreKeepsTransactions(t *testing.T) {

@@ -167,7 +167,7 @@ func TestKeyNumbers(t *testing.T) {
 	for _, key := range uses {
 		numbers.letGo(number[key])
 	}
-	for i := range 3 * numbersMin { // makes it look at what is idle
+	for i := range len(numbers.table) { // it looks at what is idle when the table is half full
 		numbers.letGo(numbers.use(0, fmt.Append(nil, "other", i)))
 	}
 	if n := len(numbers.table); n > 4*numbersMin {
