@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -178,7 +179,7 @@ func (c *NexmarkConfig) command() string {
 	add(c.NoCheckpoints, "--no-checkpoints")
 	add(c.Alternate, "--alternate")
 	add(c.Repetitions > 1, "--repetitions", fmt.Sprint(c.Repetitions))
-	add(c.Rate > 0, "--rate", fmt.Sprint(c.Rate))
+	add(c.Rate > 0, "--rate", strconv.FormatFloat(c.Rate, 'f', -1, 64))
 	add(c.Local, "--local")
 	add(c.Workers > 0, "--workers", fmt.Sprint(c.Workers))
 	add(c.Faults != "", "--faults", c.Faults)
