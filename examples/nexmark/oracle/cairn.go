@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -68,10 +69,22 @@ func (c *check) runQuery(ctx context.Context, one combination, results string) (
 		return report{}, err
 	}
 	r, err := c.bench(ctx, one, "--results-out", results)
-	if err == nil && one.fault != noFault && r.Restarts == 0 {
-		err = errors.New("the job was not restarted: it ended before the fault, so that this run shows nothing")
+	if err == nil {
+		err = struck(one.fault, r.Restarts)
 	}
 	return r, err
+}
+
+// struck tells whether a run shows what its fault does: a killed worker restarts the
+// job, a killed leader does not.
+func struck(fault string, restarts int) error {
+	switch worker := strings.Contains(fault, "worker"); {
+	case worker && restarts == 0:
+		return errors.New("the job was not restarted: it ended before the fault, so that this run shows nothing")
+	case !worker && restarts > 0:
+		return fmt.Errorf("the job was restarted %d times, though no worker was killed", restarts)
+	}
+	return nil
 }
 
 // bench runs cairn bench nexmark.

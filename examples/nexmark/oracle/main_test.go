@@ -64,6 +64,23 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestStruck: a fault that did nothing, and a restart without a reason, are told.
+func TestStruck(t *testing.T) {
+	for _, test := range []struct {
+		fault    string
+		restarts int
+		want     string
+	}{
+		{"none", 0, ""}, {"none", 1, "restarted 1 times"}, {"worker", 0, "not restarted"}, {"worker", 1, ""},
+		{"leader", 0, ""}, {"leader", 1, "restarted 1 times"}, {"leader+worker", 0, "not restarted"},
+	} {
+		err := struck(test.fault, test.restarts)
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s, restarts %d: %v, want %q", test.fault, test.restarts, err, test.want)
+		}
+	}
+}
+
 // TestCheckKeepsWhatDiffers, for who looks for the reason, and no more; events are written once.
 func TestCheckKeepsWhatDiffers(t *testing.T) {
 	dir := t.TempDir()
