@@ -64,14 +64,14 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestStruck: a fault that did nothing, and a restart without a reason, are told.
+// TestStruck: a fault that did nothing, and a restart by a killed leader, are told.
 func TestStruck(t *testing.T) {
 	for _, test := range []struct {
 		fault    string
 		restarts int
 		want     string
 	}{
-		{"none", 0, ""}, {"none", 1, "restarted 1 times"}, {"worker", 0, "not restarted"}, {"worker", 1, ""},
+		{"none", 0, ""}, {"none", 1, ""}, {"worker", 0, "not restarted"}, {"worker", 1, ""},
 		{"leader", 0, ""}, {"leader", 1, "restarted 1 times"}, {"leader+worker", 0, "not restarted"},
 	} {
 		err := struck(test.fault, test.restarts)
