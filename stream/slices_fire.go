@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"math"
 	"sort"
 
 	"github.com/cairnstream/cairn/engine"
@@ -23,6 +24,11 @@ func (w *sliceWindow[K, In, Acc, Out]) Watermark(wm int64) error {
 	if err := w.fireAll(before); err != nil {
 		return err
 	}
+	if w.wm == engine.MaxWatermark {
+		if err := w.expire(math.MaxInt); err != nil {
+			return err
+		}
+	}
 	w.behind = nil
 	if w.early == nil {
 		return nil
@@ -41,7 +47,7 @@ func (w *sliceWindow[K, In, Acc, Out]) fireAll(before int64) error {
 	for {
 		end, ok := w.endAfter(before)
 		if !ok || end-1 > w.wm {
-			return w.expire()
+			return nil
 		}
 		if err := w.fire(end); err != nil {
 			return err
@@ -82,24 +88,29 @@ func (w *sliceWindow[K, In, Acc, Out]) fire(end int64) error {
 	return w.fireMerged(begin, end)
 }
 
-// each calls f for the keys of a slice, with the store set to the key. Stores in
-// which a miss is dear are told of what is in the slice ahead.
+// each calls f for the keys of a slice, with the store set to the key.
 func (w *sliceWindow[K, In, Acc, Out]) each(slice *keyList, f func(group int, key []byte) error) error {
-	for at, told := 0, 0; at < len(slice.bytes); {
+	_, _, err := w.some(slice, 0, math.MaxInt, f)
+	return err
+}
+
+// some is each for at most so many keys, from a position on. It returns how many there were, and the
+// position of the next. Stores in which a miss is dear are told of what is in the slice ahead.
+func (w *sliceWindow[K, In, Acc, Out]) some(slice *keyList, at, most int, f func(group int, key []byte) error) (n, next int, err error) {
+	for told := at; n < most && at < len(slice.bytes); n++ {
 		if at >= told {
-			var err error
 			if told, err = w.tell(slice, at); err != nil {
-				return err
+				return n, at, err
 			}
 		}
-		group, key, next := slice.next(at)
+		group, key, after := slice.next(at)
 		w.keys.store.SetKey(group, key)
 		if err := f(group, key); err != nil {
-			return err
+			return n, at, err
 		}
-		at = next
+		at = after
 	}
-	return nil
+	return n, at, nil
 }
 
 // tell prefetches the entries of a slice's next keys, and returns how far.
@@ -149,25 +160,30 @@ func (w *sliceWindow[K, In, Acc, Out]) missing(slice int64, key []byte) error {
 	return fmt.Errorf("slice at %d of key % x has no accumulator", slice, key)
 }
 
-// expire removes the slices whose windows have ended, and AllowedLateness after them.
-func (w *sliceWindow[K, In, Acc, Out]) expire() error {
-	n := 0
-	for _, slice := range w.roster.slices {
+// expire removes entries, at most so many, of the slices whose windows have ended, and AllowedLateness
+// after them. It is called with every batch, and not where results are given: these would
+// wait for it. A restored operator takes up what is left.
+func (w *sliceWindow[K, In, Acc, Out]) expire(most int) error {
+	for most > 0 && len(w.roster.slices) > 0 {
+		slice := w.roster.slices[0]
 		if last := w.cut.lastEnd(slice.start) - 1; last > w.wm || last > w.wm-w.lateness {
-			break
+			return nil
 		}
-		n++
+		if w.expired == 0 {
+			w.merged.open(slice.start)
+		}
 		if w.cut.single() && w.lateness == 0 {
-			continue // fireOne has
+			w.expired = len(slice.bytes) // fireOne has
 		}
-		w.merged.open(slice.start)
-		err := w.each(slice, func(int, []byte) error { w.acc.Delete(slice.start); return nil })
+		n, next, err := w.some(slice, w.expired, most, func(int, []byte) error { w.acc.Delete(slice.start); return nil })
 		if err != nil {
 			return err
 		}
-	}
-	if n > 0 {
-		w.roster.drop(n)
+		most -= n
+		if w.expired = next; next == len(slice.bytes) {
+			w.roster.drop(1)
+			w.expired = 0
+		}
 	}
 	return nil
 }

@@ -23,11 +23,12 @@ type sliceWindow[K, In, Acc, Out any] struct {
 	late     *engine.Output[In]
 	ctx      *engine.OpContext
 
-	wm     int64
-	behind []int64 // by key group: its watermark, until the first after a restore; then nil
-	roster roster
-	merged *summing[Acc]
-	early  *early // nil if there are no results before the end
+	wm      int64
+	behind  []int64 // by key group: its watermark, until the first after a restore; then nil
+	roster  roster
+	expired int // how far the first slice of the roster is removed
+	merged  *summing[Acc]
+	early   *early // nil if there are no results before the end
 
 	// What Process knows of the slice that the last record was in.
 	slice, next int64 // it is [slice, next)
@@ -118,7 +119,10 @@ func (w *sliceWindow[K, In, Acc, Out]) Process(b *engine.Batch[In]) error {
 			}
 		}
 	}
-	return w.fold()
+	if err := w.fold(); err != nil {
+		return err
+	}
+	return w.expire(timersAtOnce)
 }
 
 // gather puts record i of the batch down for fold, in the slice at hand.
