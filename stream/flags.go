@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"reflect"
@@ -47,12 +48,30 @@ func parse(name string, cfg any, args []string) error {
 		err = fmt.Errorf("unexpected argument %q", fs.Arg(0))
 		fs.Usage()
 	}
+	if errors.Is(err, flag.ErrHelp) {
+		return helpText(strings.TrimSpace(help.String()) + "\n" + localHelp)
+	}
 	if err != nil {
 		usage := strings.TrimSpace(strings.TrimPrefix(help.String(), err.Error()))
 		return fmt.Errorf("%w: %s: %w\n%s", ErrUsage, name, err, usage)
 	}
 	return nil
 }
+
+// helpText is what --help prints: an error, since the job does not run.
+type helpText string
+
+func (h helpText) Error() string { return string(h) }
+
+// Is makes it the flag package's word for help.
+func (h helpText) Is(target error) bool { return target == flag.ErrHelp }
+
+// localHelp tells of local mode's arguments.
+const localHelp = `Before these, when the job runs in this process:
+  --cairn.dir=DIR
+    	folder for its checkpoints (default: below the user's cache folder)
+  --cairn.new
+    	forget an interrupted run instead of going on with it`
 
 // define declares the flag of a field.
 func define(fs *flag.FlagSet, f reflect.StructField, to any) error {

@@ -70,7 +70,10 @@ func (p *Pipeline) Fail(err error) { p.problems = append(p.problems, err) }
 
 // Program returns what was built, or every problem of it.
 func (p *Pipeline) Program() (*engine.Program, error) {
-	err := errors.Join(errors.Join(p.problems...), p.unused(), p.graph.Validate())
+	err := errors.Join(errors.Join(p.problems...), p.unused())
+	if err == nil || len(p.graph.Operators) > 0 { // who gave up before the first operator has said why
+		err = errors.Join(err, p.graph.Validate())
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -235,6 +236,18 @@ func TestFlags(t *testing.T) {
 		if !errors.Is(err, stream.ErrUsage) || !strings.Contains(err.Error(), "-max-delay") {
 			t.Errorf("%v: got %v, want ErrUsage that lists the flags", args, err)
 		}
+	}
+	err = build(stream.NewPipeline("test"), []string{"--help"})
+	if !errors.Is(err, flag.ErrHelp) || !strings.HasPrefix(err.Error(), "Usage of test:") || !strings.Contains(err.Error(), "--cairn.dir") {
+		t.Errorf("help: %v", err)
+	}
+}
+
+func TestJobThatGivesUpSaysWhyAlone(t *testing.T) {
+	p := stream.NewPipeline("test")
+	p.Fail(errors.New("no such query"))
+	if _, err := p.Program(); err == nil || err.Error() != "no such query" {
+		t.Errorf("got %v", err)
 	}
 }
 
