@@ -220,6 +220,9 @@ func (n *asyncNode[In, Out]) emit(w *waiting[In, Out]) error {
 	n.line.remove(w)
 	n.asked--
 	if w.err != nil {
+		if n.ctx.Err() != nil { // it was cut short: the next attempt asks again
+			return context.Cause(n.ctx)
+		}
 		return n.Failed(w.value, w.time, w.err)
 	}
 	n.out.Emit(w.result, w.time)
