@@ -68,6 +68,21 @@ func (c *OpContext) RestoredWatermarkOf(group int) int64 {
 	return c.restored.watermarkOf(group, c.KeyGroups)
 }
 
+// GroupsBehind tells whether a key group of the subtask was behind RestoredWatermark at the
+// restore point: what was due there by then has not happened yet.
+func (c *OpContext) GroupsBehind() bool {
+	if c.restored == nil || c.RestoredWatermark == connector.NoTime {
+		return false
+	}
+	lo, hi := dataflow.GroupRange(c.KeyGroups, c.Parallelism, c.Subtask)
+	for group := lo; group <= hi; group++ {
+		if c.restored.watermarkOf(group, c.KeyGroups) < c.RestoredWatermark {
+			return true
+		}
+	}
+	return false
+}
+
 // Now is the processing time in Unix milliseconds. While a batch is processed it
 // stands still.
 func (c *OpContext) Now() int64 {

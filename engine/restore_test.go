@@ -62,6 +62,27 @@ func TestWatermarksOfGroupsSurviveTwoRestores(t *testing.T) {
 	}
 }
 
+// TestGroupsBehind: only a subtask with key groups of several watermarks has some behind.
+func TestGroupsBehind(t *testing.T) {
+	r := &restored{}
+	for _, wm := range []uint64{100, 10, 100, 100} {
+		r.parts = append(r.parts, snapshot.Operator{Lists: map[string][][]byte{watermarkList: {binary.BigEndian.AppendUint64(nil, wm)}}})
+	}
+	for _, c := range []struct {
+		subtask, parallelism int
+		want                 bool
+	}{{1, 4, false}, {0, 4, false}, {0, 2, true}, {1, 2, false}, {0, 1, true}, {2, 8, true}} {
+		op := &OpContext{KeyGroups: 16, restored: r, RestoredWatermark: r.watermark(c.subtask, c.parallelism)}
+		op.Parallelism, op.Subtask = c.parallelism, c.subtask
+		if got := op.GroupsBehind(); got != c.want {
+			t.Errorf("subtask %d of %d: %v, want %v", c.subtask, c.parallelism, got, c.want)
+		}
+	}
+	if (&OpContext{RestoredWatermark: 5}).GroupsBehind() {
+		t.Error("groups are behind without a restore")
+	}
+}
+
 // TestRestoreKeepsTransactions: a sink that has lost its two-phase commit can
 // not make the restore point's output visible, so the restore is refused.
 func TestRestoreKeepsTransactions(t *testing.T) {

@@ -46,6 +46,7 @@ type temporalJoin[K, A, B, Out any] struct {
 	out      *engine.Output[Out]
 	ctx      *engine.OpContext
 	wm       int64
+	behind   bool // timers of some key groups are overdue since a restore: see catchUp
 
 	as      []A // scratch: those that a timer is for
 	current version[B]
@@ -70,13 +71,16 @@ func openTemporalJoin[K, A, B, Out any](ctx *engine.OpContext, keys trackers[K, 
 	}
 	j := &temporalJoin[K, A, B, Out]{
 		keys: keys, waiting: waiting, versions: versions, timers: timers, pair: pair,
-		out: engine.OutputOf[Out](ctx, 0), ctx: ctx, wm: ctx.RestoredWatermark,
+		out: engine.OutputOf[Out](ctx, 0), ctx: ctx, wm: ctx.RestoredWatermark, behind: ctx.GroupsBehind(),
 	}
 	j.look = j.visit
 	return j, nil
 }
 
 func (j *temporalJoin[K, A, B, Out]) ProcessFirst(b *engine.Batch[A]) error {
+	if err := j.catchUp(); err != nil {
+		return err
+	}
 	if err := j.keys.first.prefetchWith(b, j.waiting.want); err != nil {
 		return err
 	}
@@ -102,6 +106,9 @@ func (j *temporalJoin[K, A, B, Out]) ProcessFirst(b *engine.Batch[A]) error {
 }
 
 func (j *temporalJoin[K, A, B, Out]) ProcessSecond(b *engine.Batch[B]) error {
+	if err := j.catchUp(); err != nil {
+		return err
+	}
 	for i, v := range b.Values {
 		t := b.Times[i]
 		if t == NoTime {
@@ -154,11 +161,27 @@ func (j *temporalJoin[K, A, B, Out]) visit(at int64, b B) bool {
 
 // Watermark joins the records that it has reached.
 func (j *temporalJoin[K, A, B, Out]) Watermark(wm int64) error {
-	if wm <= j.wm {
-		return nil // a restored operator is ahead of its sources
+	if wm <= j.wm { // a restored operator is ahead of its sources
+		return j.catchUp()
 	}
-	j.wm = wm
-	return j.keys.first.popDue(j.timers, wm, j.wantWaiting, func(_ int, _, _ []byte, at int64) error {
+	j.wm, j.behind = wm, false
+	return j.joinDue()
+}
+
+// catchUp takes key groups that were behind others at a restore to where these were. It
+// comes before anything else: a version that comes now must not take the place of one
+// that records have waited for.
+func (j *temporalJoin[K, A, B, Out]) catchUp() error {
+	if !j.behind {
+		return nil
+	}
+	j.behind = false
+	return j.joinDue()
+}
+
+// joinDue joins the records up to the watermark.
+func (j *temporalJoin[K, A, B, Out]) joinDue() error {
+	return j.keys.first.popDue(j.timers, j.wm, j.wantWaiting, func(_ int, _, _ []byte, at int64) error {
 		return j.fire(at)
 	})
 }

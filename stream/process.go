@@ -121,6 +121,10 @@ type process[K, In, Out any] struct {
 	keys  *keyTracker[K, In]
 	setup *Setup
 	ctx   Context[K, Out]
+	// behind says that timers of some key groups are overdue since a restore with another
+	// parallelism. They fire at the first watermark, before it goes on: later their
+	// results would be late downstream.
+	behind bool
 
 	poisons *poisons[In]                           // nil if nobody asked for them
 	one     func(b *engine.Batch[In], i int) error // process
@@ -135,7 +139,7 @@ func openProcess[K, In, Out any](ctx *engine.OpContext, kt *keyTracker[K, In], p
 	if err != nil {
 		return nil, err
 	}
-	p := &process[K, In, Out]{proc: proc, keys: kt, setup: newSetup(ctx)}
+	p := &process[K, In, Out]{proc: proc, keys: kt, setup: newSetup(ctx), behind: ctx.GroupsBehind()}
 	p.ctx = Context[K, Out]{Emitter: newEmitter[Out](ctx), timers: timers, processing: processing}
 	p.setAside(ctx, set)
 	p.setup.withSides(set, &p.ctx.time)
@@ -180,11 +184,11 @@ func (p *process[K, In, Out]) process(b *engine.Batch[In], i int) error {
 }
 
 func (p *process[K, In, Out]) Watermark(wm int64) error {
-	if wm <= p.ctx.wm {
+	if wm <= p.ctx.wm && !p.behind {
 		return nil // a restored operator is ahead of its sources
 	}
-	p.ctx.wm = wm
-	return p.keys.popDue(p.ctx.timers, wm, p.keys.wantAll(p.setup.values), func(_ int, key, tag []byte, at int64) error {
+	p.ctx.wm, p.behind = max(p.ctx.wm, wm), false
+	return p.keys.popDue(p.ctx.timers, p.ctx.wm, p.keys.wantAll(p.setup.values), func(_ int, key, tag []byte, at int64) error {
 		return p.fire(key, at, Timer{At: at, Tag: string(tag)})
 	})
 }

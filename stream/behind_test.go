@@ -1,0 +1,73 @@
+package stream
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/cairnstream/cairn/codec"
+	"github.com/cairnstream/cairn/engine"
+)
+
+// alarms notes the timers that fire, and sets one at each record's time.
+type alarms struct{ fired []int64 }
+
+func (*alarms) Open(*Setup) error { return nil }
+
+func (*alarms) Process(ctx *Context[int64, int64], _ int64) error {
+	ctx.SetTimer(ctx.Time(), "")
+	return nil
+}
+
+func (a *alarms) OnTimer(_ *Context[int64, int64], t Timer) error {
+	a.fired = append(a.fired, t.At)
+	return nil
+}
+
+// TestTimersOfGroupsThatWereBehind: timers of key groups that were behind others at a restore
+// fire at the first watermark, however low it is: it goes on downstream, where they
+// would be late.
+func TestTimersOfGroupsThatWereBehind(t *testing.T) {
+	keys, err := codec.Key[int64]()
+	must(t, err)
+	ctx := &engine.OpContext{Store: openMemory(t), KeyGroups: innerGroups, BatchRows: 1024, RestoredWatermark: NoTime}
+	a := &alarms{}
+	p, err := openProcess(ctx, newKeyTracker(ctx, func(v int64) int64 { return v }, keys), Processor[int64, int64, int64](a), &settings{})
+	must(t, err)
+	must(t, p.Process(batchAt(60, 1)))
+	must(t, p.Process(batchAt(110, 1)))
+	p.ctx.wm, p.behind = 100, true
+	for _, wm := range []int64{50, 55, 120} {
+		must(t, p.Watermark(wm))
+		if want := []int64{60, 110}; wm < 120 && !slices.Equal(a.fired, want[:1]) || wm == 120 && !slices.Equal(a.fired, want) {
+			t.Errorf("watermark %d: timers at %v have fired", wm, a.fired)
+		}
+	}
+	if p.ctx.wm != 120 {
+		t.Errorf("the watermark is %d", p.ctx.wm)
+	}
+}
+
+// TestTemporalJoinOfGroupsThatWereBehind: a record that waited for the watermark in a key group
+// that was behind others is joined with the version of its time, whatever comes first
+// after the restore.
+func TestTemporalJoinOfGroupsThatWereBehind(t *testing.T) {
+	for name, first := range map[string]func(*temporalJoin[int64, int64, int64, int64]) error{
+		"a version":   func(j *temporalJoin[int64, int64, int64, int64]) error { return j.ProcessSecond(batchAt(70, 12)) },
+		"a record":    func(j *temporalJoin[int64, int64, int64, int64]) error { return j.ProcessFirst(batchAt(130, 13)) },
+		"a watermark": func(j *temporalJoin[int64, int64, int64, int64]) error { return j.Watermark(45) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bare := newBareJoin(t, openMemory(t))
+			op, err := openTemporalJoin(bare.ctx, bare.keys, func(a, b int64, _ bool) (int64, bool) { return bare.pair(a, b), true })
+			must(t, err)
+			j := op.(*temporalJoin[int64, int64, int64, int64])
+			must(t, j.ProcessSecond(batchAt(50, 11)))
+			must(t, j.ProcessFirst(batchAt(60, 10)))
+			j.wm, j.behind = 100, true
+			must(t, first(j))
+			if got := bare.take(); got != "10 11" {
+				t.Errorf("joined %q, want the record with the version of its time", got)
+			}
+		})
+	}
+}
