@@ -3,6 +3,7 @@ package stream
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/cairnstream/cairn/codec"
 	"github.com/cairnstream/cairn/engine"
@@ -67,6 +68,59 @@ func TestTemporalJoinOfGroupsThatWereBehind(t *testing.T) {
 			must(t, first(j))
 			if got := bare.take(); got != "10 11" {
 				t.Errorf("joined %q, want the record with the version of its time", got)
+			}
+		})
+	}
+}
+
+// TestWindowOfGroupThatWasBehind: until the first watermark after a restore, a key group that was
+// behind others takes records as it did before: their window gives its result once, at
+// its end.
+func TestWindowOfGroupThatWasBehind(t *testing.T) {
+	for name, c := range map[string]struct {
+		windows  Windows
+		lateness time.Duration
+	}{
+		"session":               {Session(10 * time.Millisecond), 0},
+		"session with lateness": {Session(10 * time.Millisecond), 50 * time.Millisecond},
+		"tumbling":              {Tumbling(10 * time.Millisecond), 0},
+		"tumbling and lateness": {Tumbling(10 * time.Millisecond), 50 * time.Millisecond},
+		"sliding":               {Sliding(10*time.Millisecond, 7*time.Millisecond), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			keys, err := codec.Key[int64]()
+			must(t, err)
+			var results []int64
+			agg := Aggregate[int64, int64, int64]{
+				Init: func() int64 { return 0 }, Add: func(n, _ int64) int64 { return n + 1 }, Merge: func(a, b int64) int64 { return a + b },
+				Result: func(n int64) int64 { results = append(results, n); return n },
+			}
+			ctx := &engine.OpContext{Store: openMemory(t), KeyGroups: innerGroups, BatchRows: 1024, RestoredWatermark: NoTime}
+			kt := newKeyTracker(ctx, func(v int64) int64 { return v }, keys)
+			behind := slices.Repeat([]int64{40}, innerGroups)
+			var op engine.Transform[int64]
+			if set := (&windowSettings{lateness: c.lateness}); c.windows.kind == session {
+				op, err = openSessions(ctx, kt, c.windows, agg, set)
+				must(t, err)
+				must(t, op.Process(batchAt(64, 1)))
+				s := op.(*sessions[int64, int64, int64, int64])
+				s.wm, s.behind = 100, behind
+			} else {
+				op, err = openSlices(ctx, kt, c.windows, agg, set)
+				must(t, err)
+				must(t, op.Process(batchAt(64, 1)))
+				s := op.(*sliceWindow[int64, int64, int64, int64])
+				s.wm, s.behind = 100, behind
+			}
+			must(t, op.Process(batchAt(65, 1)))
+			must(t, op.Watermark(45))
+			for _, n := range results {
+				if n != 2 {
+					t.Errorf("results %v, want 2 records in each", results)
+				}
+			}
+			if len(results) != 1 && c.windows.kind != sliding {
+				t.Errorf("%d results, want 1", len(results))
 			}
 		})
 	}

@@ -114,6 +114,12 @@ func (w *sessions[K, In, Acc, Out]) Process(b *engine.Batch[In]) error {
 		if t == NoTime {
 			return ErrNoEventTime
 		}
+		if w.behind != nil {
+			if err := w.addBehind(i); err != nil {
+				return err
+			}
+			continue
+		}
 		if t+w.gap-1 > w.wm && w.trigger.kind != atCount {
 			w.gather(i)
 			continue
@@ -171,6 +177,17 @@ func (w *sessions[K, In, Acc, Out]) foldOne(i int, s *sessionState[Acc], existed
 		group, key, _ := w.gathered.Entry(i)
 		w.schedule(group, key)
 	}
+}
+
+// addBehind is add before the first watermark after a restore: as in sliceWindow.
+func (w *sessions[K, In, Acc, Out]) addBehind(i int) error {
+	w.keys.set(w.batch, i)
+	group, _ := w.keys.store.Key()
+	wm := w.wm
+	w.wm = w.behind[group]
+	err := w.add(i)
+	w.wm = wm
+	return err
 }
 
 // add takes record i of the batch into the sessions of its key.

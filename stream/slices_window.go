@@ -71,10 +71,10 @@ func openSlices[K, In, Acc, Out any](ctx *engine.OpContext, kt *keyTracker[K, In
 	return open, open.enroll()
 }
 
-// restoredWatermarks is how far event time had come in each key group; nil without
-// a restore.
+// restoredWatermarks is how far event time had come in each key group; nil if that was
+// the same in all of the subtask's.
 func restoredWatermarks(ctx *engine.OpContext) []int64 {
-	if ctx.RestoredWatermark == NoTime {
+	if !ctx.GroupsBehind() {
 		return nil
 	}
 	all := make([]int64, ctx.KeyGroups)
@@ -108,6 +108,10 @@ func (w *sliceWindow[K, In, Acc, Out]) Process(b *engine.Batch[In]) error {
 		}
 		switch {
 		case !w.inWindow:
+		case w.behind != nil:
+			if err := w.addBehind(i); err != nil {
+				return err
+			}
 		case w.early == nil && w.first > w.wm:
 			w.gather(i)
 		default:
@@ -158,6 +162,18 @@ func (w *sliceWindow[K, In, Acc, Out]) foldOne(i int, acc *Acc, existed bool) {
 		}
 	}
 	*acc = w.agg.Add(*acc, w.batch.Values[r.at])
+}
+
+// addBehind is add before the first watermark after a restore: event time is where it was
+// for the record's key group, whose windows have not given their results beyond that.
+func (w *sliceWindow[K, In, Acc, Out]) addBehind(i int) error {
+	w.keys.set(w.batch, i)
+	group, _ := w.keys.store.Key()
+	wm := w.wm
+	w.wm = w.behind[group]
+	err := w.add(i)
+	w.wm = wm
+	return err
 }
 
 // add takes record i of the batch, whose slice is at hand, and gives the results that
