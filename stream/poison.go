@@ -122,7 +122,7 @@ func (p *poisons[In]) add(v In, time int64, err error) error {
 	if errors.Is(err, state.ErrCorrupt) {
 		return err
 	}
-	bad := Poison{UID: string(p.ctx.UID), Error: bounded(err.Error()), Record: printed(v)}
+	bad := Poison{UID: string(p.ctx.UID), Error: message(err), Record: printed(v)}
 	if p.ctx.CurrentKey != nil {
 		bad.Key = p.ctx.CurrentKey()
 	}
@@ -138,8 +138,18 @@ func (p *poisons[In]) add(v In, time int64, err error) error {
 	return nil
 }
 
-// printed is a record as JSON, or as Go prints it if it can not be that.
-func printed(v any) string {
+// message is an error's text. It goes through fmt since that survives a nil pointer in
+// an error, which is a common mistake.
+func message(err error) string { return bounded(fmt.Sprint(err)) }
+
+// printed is a record as JSON, or as Go prints it if it can not be that: a record that
+// code fails at may well have a MarshalJSON that panics at it.
+func printed(v any) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = bounded(fmt.Sprintf("%+v", v))
+		}
+	}()
 	data, err := json.Marshal(v)
 	if err != nil {
 		return bounded(fmt.Sprintf("%+v", v))
