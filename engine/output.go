@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 )
 
@@ -55,9 +56,14 @@ func (o *Output[T]) Emit(value T, time int64) {
 	}
 }
 
+// errSending is an output's error while it hands its buffer on. It stays if that panics: some
+// of the records may be with those behind it, and whoever recovers must not send them again.
+var errSending = errors.New("a key function, or an operator behind, panicked while records were sent on, and some of them may have gone already")
+
 // push hands the buffer on.
 func (o *Output[T]) push() {
 	if o.err == nil && len(o.buf.Values) > 0 {
+		o.err = errSending
 		o.err = o.pass(o.buf)
 	}
 	o.buf.Reset()
