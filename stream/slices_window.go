@@ -126,7 +126,10 @@ func (w *sliceWindow[K, In, Acc, Out]) Process(b *engine.Batch[In]) error {
 	if err := w.fold(); err != nil {
 		return err
 	}
-	return w.expire(timersAtOnce)
+	if w.behind != nil {
+		return nil // windows up to w.wm have not all given their results
+	}
+	return w.expire(timersAtOnce + len(b.Values)) // more than the batch can have added
 }
 
 // gather puts record i of the batch down for fold, in the slice at hand.
