@@ -9,6 +9,7 @@ import (
 
 	"github.com/cairnstream/cairn/codec"
 	"github.com/cairnstream/cairn/engine"
+	"github.com/cairnstream/cairn/snapshot"
 	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/memory"
 )
@@ -31,7 +32,9 @@ func newBareJoin(t *testing.T, store state.Store) *bareJoin {
 		t.Fatal(err)
 	}
 	of := func(v int64) int64 { return v / 10 }
-	j := &bareJoin{ctx: &engine.OpContext{Store: store, KeyGroups: innerGroups, BatchRows: 1024, RestoredWatermark: NoTime}}
+	j := &bareJoin{ctx: &engine.OpContext{
+		Store: store, States: state.NewOperator(0, snapshot.Operator{}), KeyGroups: innerGroups, BatchRows: 1024, RestoredWatermark: NoTime,
+	}}
 	j.keys = trackers[int64, int64, int64]{newKeyTracker(j.ctx, of, keys), newKeyTracker(j.ctx, of, keys)}
 	return j
 }

@@ -95,7 +95,7 @@ type intervalJoin[K, A, B, Out any] struct {
 
 func openIntervalJoin[K, A, B, Out any](ctx *engine.OpContext, keys trackers[K, A, B], near interval, pair func(A, B) Out) (engine.Transform2[A, B], error) {
 	kept, err := newShelves[dated[A], dated[B]](ctx)
-	if err != nil {
+	if err = cmp.Or(err, keepCut(ctx, near.cutOf())); err != nil {
 		return nil, err
 	}
 	out := engine.OutputOf[Out](ctx, 0)

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/cairnstream/cairn/engine"
@@ -65,7 +66,7 @@ type windowJoin[K, A, B, Out any] struct {
 
 func openWindowJoin[K, A, B, Out any](ctx *engine.OpContext, keys trackers[K, A, B], w Windows, firstMatch bool, pair func(A, B) Out) (engine.Transform2[A, B], error) {
 	kept, err := newShelves[A, B](ctx)
-	if err != nil {
+	if err = cmp.Or(err, keepCut(ctx, cutOf(w))); err != nil {
 		return nil, err
 	}
 	return &windowJoin[K, A, B, Out]{

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/cairnstream/cairn/engine"
@@ -74,7 +75,7 @@ func openSessions[K, In, Acc, Out any](ctx *engine.OpContext, kt *keyTracker[K, 
 		return nil, err
 	}
 	older, err := state.NewMap[int64, sessionState[Acc]](ctx.Store, "older-sessions")
-	if err != nil {
+	if err = cmp.Or(err, keepCut(ctx, cutOf(w))); err != nil {
 		return nil, err
 	}
 	s := &sessions[K, In, Acc, Out]{

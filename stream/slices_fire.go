@@ -166,14 +166,15 @@ func (w *sliceWindow[K, In, Acc, Out]) missing(slice int64, key []byte) error {
 func (w *sliceWindow[K, In, Acc, Out]) expire(most int) error {
 	for most > 0 && len(w.roster.slices) > 0 {
 		slice := w.roster.slices[0]
-		if last := w.cut.lastEnd(slice.start) - 1; last > w.wm || last > w.wm-w.lateness {
+		last := w.cut.lastEnd(slice.start) - 1
+		if last > w.wm || last > w.wm-w.lateness {
 			return nil
 		}
 		if w.expired == 0 {
 			w.merged.open(slice.start)
 		}
-		if w.cut.single() && w.lateness == 0 {
-			w.expired = len(slice.bytes) // fireOne has
+		if w.cut.single() && w.lateness == 0 && last > w.ctx.RestoredWatermark {
+			w.expired = len(slice.bytes) // fireOne has; the version before a restore may have kept older ones for late records
 		}
 		n, next, err := w.some(slice, w.expired, most, func(int, []byte) error { w.acc.Delete(slice.start); return nil })
 		if err != nil {

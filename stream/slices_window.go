@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/cairnstream/cairn/engine"
@@ -55,7 +56,7 @@ type row struct {
 
 func openSlices[K, In, Acc, Out any](ctx *engine.OpContext, kt *keyTracker[K, In], w Windows, agg Aggregate[In, Acc, Out], set *windowSettings) (engine.Transform[In], error) {
 	acc, err := state.NewMap[int64, Acc](ctx.Store, "windows")
-	if err != nil {
+	if err = cmp.Or(err, keepCut(ctx, cutOf(w))); err != nil {
 		return nil, err
 	}
 	open := &sliceWindow[K, In, Acc, Out]{

@@ -6,6 +6,8 @@ import (
 
 	"github.com/cairnstream/cairn/codec"
 	"github.com/cairnstream/cairn/engine"
+	"github.com/cairnstream/cairn/snapshot"
+	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/memory"
 )
 
@@ -40,7 +42,9 @@ func windowState(t *testing.T, keys int64, w Windows, set *windowSettings, most 
 	if err != nil {
 		t.Fatal(err)
 	}
-	op := openWindow(t, &engine.OpContext{Store: store, KeyGroups: 8, RestoredWatermark: NoTime}, w, set)
+	op := openWindow(t, &engine.OpContext{
+		Store: store, States: state.NewOperator(0, snapshot.Operator{}), KeyGroups: 8, RestoredWatermark: NoTime,
+	}, w, set)
 	for now := int64(0); now < 5000; now++ {
 		b := &engine.Batch[int64]{}
 		for k := range keys {
