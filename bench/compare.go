@@ -65,7 +65,15 @@ func RunCompare(cfg CompareConfig) error {
 	if cfg.JSON {
 		return json.NewEncoder(cfg.Stdout).Encode(changes)
 	}
-	return writeChanges(cfg.Stdout, changes, cfg.All)
+	missing, err := alone(cfg.A, cfg.B)
+	if err != nil {
+		return fmt.Errorf("bench compare: %w", err)
+	}
+	if err := writeChanges(cfg.Stdout, changes, cfg.All); err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(cfg.Stdout, missing)
+	return err
 }
 
 func compare(a, b string) ([]Change, error) {
@@ -76,14 +84,56 @@ func compare(a, b string) ([]Change, error) {
 	}
 	changes := []Change{}
 	for _, name := range sortedNames(as) {
-		if one := bs[name]; one != nil {
-			changes = append(changes, changesOf(name, as[name], one)...)
+		one := bs[name]
+		if one == nil {
+			continue
 		}
+		if err := sameWork(as[name], one); err != nil {
+			return nil, fmt.Errorf("%s and %s: %w", filepath.Join(a, name), filepath.Join(b, name), err)
+		}
+		changes = append(changes, changesOf(name, as[name], one)...)
 	}
 	if len(changes) == 0 {
 		return nil, fmt.Errorf("%s and %s have no report in common", a, b)
 	}
 	return changes, nil
+}
+
+// sameWork refuses two reports of different work. Another program, machine, parallelism or backend is what
+// a comparison may be about.
+func sameWork(a, b *NexmarkReport) error {
+	type work struct {
+		query        string
+		events, seed int64
+		rate         float64
+		faults       string
+	}
+	of := func(r *NexmarkReport) work { return work{r.Query, r.Events, r.Seed, r.Rate, r.Faults} }
+	if of(a) != of(b) {
+		return fmt.Errorf("they are of different work, so their figures say nothing about each other: %q and %q", a.Command, b.Command)
+	}
+	return nil
+}
+
+// alone says which reports only one of two folders has: a measurement that failed leaves none.
+func alone(a, b string) (string, error) {
+	as, errA := readReports(a)
+	bs, errB := readReports(b)
+	if err := errors.Join(errA, errB); err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	for _, side := range []struct {
+		dir        string
+		has, other map[string]*NexmarkReport
+	}{{a, as, bs}, {b, bs, as}} {
+		for _, name := range sortedNames(side.has) {
+			if side.other[name] == nil {
+				fmt.Fprintf(&text, "%s is in %s only\n", name, side.dir)
+			}
+		}
+	}
+	return text.String(), nil
 }
 
 func sortedNames(m map[string]*NexmarkReport) []string {
