@@ -55,7 +55,9 @@ type NexmarkReport struct {
 }
 
 // NexmarkFigures are what a run has measured. Latencies count from when an event was due,
-// until the row that it made was written, or committed; there are none without --rate.
+// until the row that it made was written, or its commit began to write; there are none without
+// --rate, and the first fifth of a run, at most 5 s, does not count. CPU time is that of controllers,
+// workers and the job's processes, and not of an object store that is a process of its own.
 type NexmarkFigures struct {
 	EventsPerSecond    float64 `json:"events_per_second"`
 	EventsPerCPUSecond float64 `json:"events_per_cpu_second,omitempty"`
@@ -84,9 +86,11 @@ type NexmarkRun struct {
 	Checkpoints bool      `json:"with_checkpoints"`
 	// Restarts is how often the job was started again, StruckAfterRows how many rows were committed when the first
 	// fault was about to strike.
-	Restarts        int     `json:"restarts"`
-	StruckAfterRows int64   `json:"struck_after_rows,omitempty"`
-	Seconds         float64 `json:"seconds"`
+	Restarts        int   `json:"restarts"`
+	StruckAfterRows int64 `json:"struck_after_rows,omitempty"`
+	// Seconds are from when the first event was due, when the job runs and waits already, until it is
+	// finished, the last commit included. Its start is not measured.
+	Seconds float64 `json:"seconds"`
 	NexmarkFigures
 
 	usedBefore processShare // of a process that did something else before

@@ -20,10 +20,10 @@ import (
 // splits that run ahead of others make no difference to which of a key's bursts
 // are passed on.
 //
-// What is remembered of a key goes when the watermark is within past it, and at the
-// latest when it is so twice. A record at
-// or before the watermark is late: nobody knows any more what it repeats, so it is
-// counted and dropped, or goes to LateTo's stream. It needs a UID.
+// What is remembered of a record goes when the watermark is past its time by within, or
+// by twice that at the latest. A record at or before the watermark is late: nobody knows
+// any more what it repeats, so it is counted and dropped, or goes to LateTo's stream. It
+// needs a UID.
 //
 //	byID := stream.KeyBy(payments, func(p Payment) string { return p.ID })
 //	once := stream.Deduplicate(byID, "once", 10*time.Minute, stream.UID("once"))

@@ -51,7 +51,8 @@ func (p Pane) String() string {
 // Session merges those that a record joins. Both need the Aggregate's Merge.
 //
 // State is bounded by time: a window's is removed when the watermark has passed its end,
-// and AllowedLateness after it.
+// and AllowedLateness after it. While the job has state, its windows stay as they are, but for the
+// gap of a Session: others would not find it, and are refused.
 func Window[K, In, Acc, Out any](k Keyed[K, In], name string, w Windows, agg Aggregate[In, Acc, Out], opts ...Option) Stream[WindowResult[K, Out]] {
 	p := k.s.p
 	set := p.apply(name, "a window", opts)

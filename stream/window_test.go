@@ -195,6 +195,8 @@ func TestWindowOptionsThatCanNotBe(t *testing.T) {
 		{stream.Sliding(time.Second, 0), noMerge, nil, "Sliding windows begin at least 1ms apart"},
 		{stream.Sliding(-time.Second, time.Second), noMerge, nil, "windows are at least 1ms long"},
 		{stream.Session(0), noMerge, nil, "the gap of Session windows is at least 1ms"},
+		{stream.Sliding(10*time.Millisecond, 2500*time.Microsecond), count(), nil, "event time is in whole milliseconds"},
+		{stream.Tumbling(time.Second).Offset(time.Microsecond), noMerge, nil, "event time is in whole milliseconds"},
 		{stream.Session(time.Second).Offset(time.Second), noMerge, nil, "Session windows have no Offset"},
 		{stream.Global().Offset(time.Second), noMerge, nil, "Global windows have no Offset"},
 		{sliding, noMerge, nil, "Sliding windows join accumulators: the Aggregate needs Merge"},

@@ -11,7 +11,11 @@ import (
 type Windows struct {
 	kind                windowKind
 	size, slide, offset int64 // milliseconds; of a session, size is the gap
+	broken              bool  // one of them was given with a part of a millisecond
 }
+
+// isBroken tells whether a duration is not in whole milliseconds, as event time is.
+func isBroken(d time.Duration) bool { return d%time.Millisecond != 0 }
 
 type windowKind int
 
@@ -29,7 +33,7 @@ func (k windowKind) String() string {
 // Tumbling are windows of a fixed size that follow each other, aligned with the
 // Unix epoch: hours begin at full hours, UTC. size is at least 1 ms.
 func Tumbling(size time.Duration) Windows {
-	return Windows{kind: tumbling, size: size.Milliseconds(), slide: size.Milliseconds()}
+	return Windows{kind: tumbling, size: size.Milliseconds(), slide: size.Milliseconds(), broken: isBroken(size)}
 }
 
 // Sliding are windows of a fixed size, of which one begins every slide, aligned with
@@ -37,7 +41,7 @@ func Tumbling(size time.Duration) Windows {
 // overlap if slide is shorter than size; if it is longer, records between two windows
 // are in none and go nowhere. Both are at least 1 ms.
 func Sliding(size, slide time.Duration) Windows {
-	return Windows{kind: sliding, size: size.Milliseconds(), slide: slide.Milliseconds()}
+	return Windows{kind: sliding, size: size.Milliseconds(), slide: slide.Milliseconds(), broken: isBroken(size) || isBroken(slide)}
 }
 
 // Session are windows that last as long as a key has records: from the first to gap after
@@ -45,7 +49,9 @@ func Sliding(size, slide time.Duration) Windows {
 // begins another session, also if the watermark has not closed this one yet: what is in a
 // session does not depend on when records come. (Flink would join them if it has not.) gap is
 // at least 1 ms.
-func Session(gap time.Duration) Windows { return Windows{kind: session, size: gap.Milliseconds()} }
+func Session(gap time.Duration) Windows {
+	return Windows{kind: session, size: gap.Milliseconds(), broken: isBroken(gap)}
+}
 
 // Global is one window for all time. It ends when all input has, so it is for
 // inputs with an end, or wants a trigger. Its state stays until then. Records need no event
@@ -55,7 +61,10 @@ func Global() Windows { return Windows{kind: global} }
 
 // Offset shifts Tumbling and Sliding windows: Tumbling(24*time.Hour).Offset(6*time.Hour)
 // are days that begin at 6 o'clock UTC.
-func (w Windows) Offset(d time.Duration) Windows { w.offset = d.Milliseconds(); return w }
+func (w Windows) Offset(d time.Duration) Windows {
+	w.offset, w.broken = d.Milliseconds(), w.broken || isBroken(d)
+	return w
+}
 
 // start returns the beginning of the last window that begins at or before t.
 func (w Windows) start(t int64) int64 { return t - modulo(t-w.offset, w.slide) }
@@ -80,6 +89,8 @@ func (w Windows) check() error {
 		return errors.New("Sliding windows begin at least 1ms apart")
 	case w.offset != 0 && (w.kind == session || w.kind == global):
 		return fmt.Errorf("%v windows have no Offset", w.kind)
+	case w.broken:
+		return fmt.Errorf("%v windows with a part of a millisecond: event time is in whole milliseconds", w.kind)
 	}
 	return nil
 }
