@@ -7,7 +7,7 @@ import (
 
 // early is what triggers that give results before a window's end keep: how
 // many records came into each window of a key since its last result. With Purging, an entry stays
-// as long as its window is open, also when the window is empty.
+// as long as its window is open, also when the window is empty, but for Global.
 type early struct {
 	pending *state.Map[int64, int64] // by the window's begin; by a clock, 1 is any number
 	add     func(n *int64, existed bool)
@@ -80,10 +80,20 @@ func (w *sliceWindow[K, In, Acc, Out]) count(key K, t, end int64) error {
 	if err := e.pending.Update(begin, e.add); err != nil || e.n < w.trigger.n {
 		return err
 	}
-	if err := e.pending.Put(begin, 0); err != nil {
+	if err := w.given(begin); err != nil {
 		return err
 	}
 	return w.fireKey(key, end, t, Early)
+}
+
+// given notes that the current key's window gives a result. An entry of Global would stay for
+// ever, and its window needs none when it is empty: there is no roster.
+func (w *sliceWindow[K, In, Acc, Out]) given(begin int64) error {
+	if w.cut.kind == global && w.trigger.purge {
+		w.early.pending.Delete(begin)
+		return nil
+	}
+	return w.early.pending.Put(begin, 0)
 }
 
 // note puts the current key's window down for the next round.
@@ -155,7 +165,7 @@ func (w *sliceWindow[K, In, Acc, Out]) fireChanged(at int, now int64) (next int,
 	if n == 0 || err != nil {
 		return next, err
 	}
-	if err := e.pending.Put(begin, 0); err != nil {
+	if err := w.given(begin); err != nil {
 		return 0, err
 	}
 	k, err := w.keys.decode(key)

@@ -29,6 +29,7 @@ func TestWindowStateIsBounded(t *testing.T) {
 		"early":           {Sliding(10*time.Millisecond, 5*time.Millisecond), set(0, AtCount(3)), 8 * keys},
 		"purging":         {Tumbling(10 * time.Millisecond), set(0, Purging(AtCount(3))), 4 * keys},
 		"every":           {Tumbling(10 * time.Millisecond), set(0, Purging(EveryEventTime(3*time.Millisecond))), 4 * keys},
+		"counted":         {Global(), set(0, Purging(AtCount(1))), 0},
 		"session":         {Session(3 * time.Millisecond), set(0, AtWatermark()), 2 * keys},
 		"late session":    {Session(3 * time.Millisecond), set(30*time.Millisecond, EveryEventTime(time.Millisecond)), 5 * keys},
 		"endless session": {Session(30 * time.Millisecond), set(0, AtCount(5)), keys},
