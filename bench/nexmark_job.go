@@ -45,6 +45,8 @@ func (j *queryJob) clock() dueClock {
 	c := dueClock{Start: j.Start, Base: nexmark.BaseTime, WarmUp: j.WarmUp}
 	if j.Rate > 0 {
 		c.Stretch = float64(j.EventRate) / 1000 / j.Rate * float64(time.Second)
+		g := j.generator()
+		c.End = c.due(g.Time(j.Events - 1))
 	}
 	return c
 }

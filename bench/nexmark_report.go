@@ -56,7 +56,7 @@ type NexmarkReport struct {
 
 // NexmarkFigures are what a run has measured. Latencies count from when an event was due,
 // until the row that it made was written, or its commit began to write; there are none without
-// --rate, and the first fifth of a run, at most 5 s, does not count. CPU time is that of controllers,
+// --rate, and neither the first fifth of a run, at most 5 s, counts nor what the end of the data gives. CPU time is that of controllers,
 // workers and the job's processes, and not of an object store that is a process of its own.
 type NexmarkFigures struct {
 	EventsPerSecond    float64 `json:"events_per_second"`

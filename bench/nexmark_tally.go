@@ -32,6 +32,9 @@ type dueClock struct {
 	Stretch float64
 	// WarmUp is for how long from Start on latencies don't count.
 	WarmUp time.Duration
+	// End is when the last event was due. What is due then or later comes of the end of the data,
+	// which ends all open windows at once, and does not count.
+	End time.Duration
 }
 
 // due is when event time t was due, after Start.
@@ -111,7 +114,7 @@ func (w *tallyWriter) time(times []int64) {
 			continue
 		}
 		due := w.clock.due(t)
-		if due < w.clock.WarmUp {
+		if due < w.clock.WarmUp || due >= w.clock.End {
 			continue
 		}
 		w.latency.add(now - due)

@@ -40,11 +40,11 @@ func TestTallyCountsOnce(t *testing.T) {
 	env := connector.Env{Job: "job", UID: queries.DigestsUID, Process: "p", OpenBucket: func(context.Context, string) (objectstore.Bucket, error) {
 		return file.Open(dir, file.Options{})
 	}}
-	s := &tally{url: "file://" + dir, clock: dueClock{Start: time.Now().Add(-time.Second).UnixNano(), Stretch: 1e6, WarmUp: 100 * time.Millisecond}}
+	s := &tally{url: "file://" + dir, clock: dueClock{Start: time.Now().Add(-time.Second).UnixNano(), Stretch: 1e6, WarmUp: 100 * time.Millisecond, End: 900 * time.Millisecond}}
 	once := func(sum uint64) queries.Digest { return queries.Digest{Sum: sum} }
 	txns := counted(t, s, env, 1, []queries.Digest{once(5), once(7), {Sum: 100, Key: 1, Version: 2}, {Sum: 50, Key: 1, Version: 1}}, []int64{50, 300, 300, connector.NoTime})
 	lost := counted(t, s, env, 2, []queries.Digest{once(1000)}, []int64{400})
-	txns = append(txns, counted(t, s, env, 3, []queries.Digest{once(11), {Sum: 3, Key: 1, Version: 3}}, []int64{500, 500})...)
+	txns = append(txns, counted(t, s, env, 3, []queries.Digest{once(11), {Sum: 3, Key: 1, Version: 3}, once(13)}, []int64{500, 500, 900})...)
 	for range 2 {
 		if err := s.Commit(t.Context(), env, txns); err != nil {
 			t.Fatal(err)
@@ -54,11 +54,11 @@ func TestTallyCountsOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.rows != 4 || got.sum != 5+7+11+3 {
-		t.Errorf("%d rows with the sum %d, want 4 with 26; one of %d was not committed", got.rows, got.sum, len(lost))
+	if got.rows != 5 || got.sum != 5+7+11+3+13 {
+		t.Errorf("%d rows with the sum %d, want 5 with 39; one of %d was not committed", got.rows, got.sum, len(lost))
 	}
 	if got.latency.n != 4 || got.toCommit.n != 4 {
-		t.Errorf("%d latencies and %d until the commit, want those of the 4 rows after the warm-up", got.latency.n, got.toCommit.n)
+		t.Errorf("%d latencies and %d until the commit, want those of the 4 rows between the warm-up and the end", got.latency.n, got.toCommit.n)
 	}
 	if least := 500 * time.Millisecond; got.latency.max < least || got.toCommit.max < got.latency.percentile(1) {
 		t.Errorf("latencies up to %v and %v, want at least %v", got.latency.max, got.toCommit.max, least)

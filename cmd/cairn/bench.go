@@ -63,7 +63,7 @@ events_per_cpu_second divides by the CPU time of all processes meanwhile, contro
 included, making the events included. What an event costs to make is beside it, and what one core
 of this machine can do in a plain loop. With --rate events are due at fixed moments, whatever the
 job does, and latencies count from then: no latency is left out because the job was late. The
-first fifth of such a run, at most 5 s, does not count.
+first fifth of such a run, at most 5 s, does not count, nor does what the end of the data gives.
 
 Queries: `
 
