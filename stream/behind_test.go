@@ -7,6 +7,8 @@ import (
 
 	"github.com/cairnstream/cairn/codec"
 	"github.com/cairnstream/cairn/engine"
+	"github.com/cairnstream/cairn/snapshot"
+	"github.com/cairnstream/cairn/state"
 )
 
 // alarms notes the timers that fire, and sets one at each record's time.
@@ -30,7 +32,7 @@ func (a *alarms) OnTimer(_ *Context[int64, int64], t Timer) error {
 func TestTimersOfGroupsThatWereBehind(t *testing.T) {
 	keys, err := codec.Key[int64]()
 	must(t, err)
-	ctx := &engine.OpContext{Store: openMemory(t), KeyGroups: innerGroups, BatchRows: 1024, RestoredWatermark: NoTime}
+	ctx := &engine.OpContext{Store: openMemory(t), States: state.NewOperator(0, snapshot.Operator{}), KeyGroups: innerGroups, BatchRows: 1024, RestoredWatermark: NoTime}
 	a := &alarms{}
 	p, err := openProcess(ctx, newKeyTracker(ctx, func(v int64) int64 { return v }, keys), Processor[int64, int64, int64](a), &settings{})
 	must(t, err)
@@ -95,7 +97,7 @@ func TestWindowOfGroupThatWasBehind(t *testing.T) {
 				Init: func() int64 { return 0 }, Add: func(n, _ int64) int64 { return n + 1 }, Merge: func(a, b int64) int64 { return a + b },
 				Result: func(n int64) int64 { results = append(results, n); return n },
 			}
-			ctx := &engine.OpContext{Store: openMemory(t), KeyGroups: innerGroups, BatchRows: 1024, RestoredWatermark: NoTime}
+			ctx := &engine.OpContext{Store: openMemory(t), States: state.NewOperator(0, snapshot.Operator{}), KeyGroups: innerGroups, BatchRows: 1024, RestoredWatermark: NoTime}
 			kt := newKeyTracker(ctx, func(v int64) int64 { return v }, keys)
 			behind := slices.Repeat([]int64{40}, innerGroups)
 			var op engine.Transform[int64]

@@ -51,7 +51,7 @@ func TestLessLatenessForgets(t *testing.T) {
 	lateness = 0
 	job.Restart()
 	in.Watermark(time.Unix(30, 0))
-	in.Add(4000) // what is left goes with the next batch
+	in.Add(35) // what is left goes with the next batch
 	lateness = time.Hour
 	job.Restart()
 	in.Add(3)
