@@ -2,13 +2,10 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/pprof"
 	"sync"
 	"time"
 
@@ -48,7 +45,7 @@ func (b *nexmarkBench) inProcess(ctx context.Context, run *NexmarkRun) (t *total
 		},
 	}
 	cfg.Started = func(id dataflow.JobID) { job = id }
-	if err := b.profiled(func() error { return b.timed(run, &j, func() error { return local.Run(ctx, cfg) }) }); err != nil {
+	if err := profiled(b.cfg.CPUProfile, func() error { return b.timed(run, &j, func() error { return local.Run(ctx, cfg) }) }); err != nil {
 		return nil, err
 	}
 	run.CheckpointBytes = float64(seen.bytes)
@@ -77,23 +74,6 @@ func (b *nexmarkBench) timed(run *NexmarkRun, j *queryJob, f func() error) error
 	run.PeakMemoryBytes = float64(peak())
 	run.rates(b.cfg.Events)
 	return err
-}
-
-// profiled calls f, under the CPU profile if one was asked for.
-func (b *nexmarkBench) profiled(f func() error) (err error) {
-	if b.cfg.CPUProfile == "" {
-		return f()
-	}
-	file, err := os.Create(b.cfg.CPUProfile)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	if err := pprof.StartCPUProfile(file); err != nil {
-		return err
-	}
-	defer pprof.StopCPUProfile()
-	return f()
 }
 
 // localCheckpoints collects what a local job tells of its checkpoints.

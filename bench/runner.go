@@ -83,12 +83,12 @@ func (r *runner) measure(ctx context.Context) error {
 	return nil
 }
 
-// profiled calls f, under the CPU profile if one was asked for.
-func (r *runner) profiled(f func() error) (err error) {
-	if r.cfg.CPUProfile == "" {
+// profiled calls f, and writes a CPU profile of that to path; none if that is empty.
+func profiled(path string, f func() error) (err error) {
+	if path == "" {
 		return f()
 	}
-	file, err := os.Create(r.cfg.CPUProfile)
+	file, err := os.Create(path)
 	if err != nil {
 		return err
 	}

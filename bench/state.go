@@ -134,7 +134,7 @@ func RunState(ctx context.Context, cfg StateConfig) (err error) {
 	if err != nil {
 		return fmt.Errorf("bench state: %w", err)
 	}
-	err = r.profiled(func() error { return r.measure(ctx) })
+	err = profiled(r.cfg.CPUProfile, func() error { return r.measure(ctx) })
 	err = errors.Join(err, r.close(ctx))
 	if err != nil {
 		return fmt.Errorf("bench state: %w", err)
