@@ -36,6 +36,7 @@ func TestCutOffWorkersComeBack(t *testing.T) {
 	before := c.registered(t, ctx, first.Name)
 	cutOff(t, first.PID(), firstProcesses...)
 	c.waitJob(t, ctx, job, "attempt 2", func(v view) bool { return v.Job.Attempt == 2 && v.Job.Status == "running" })
+	c.awaitEnded(t, ctx, before)
 	goOn(t, first.PID(), firstProcesses...)
 	c.awaitBack(t, ctx, first, before, firstProcesses)
 
@@ -52,6 +53,7 @@ func TestCutOffWorkersComeBack(t *testing.T) {
 	if !used[first.Name] || used[second.Name] {
 		t.Errorf("attempt 3 runs on %v: want %s, which came back, and not %s", used, first.Name, second.Name)
 	}
+	c.awaitEnded(t, ctx, before)
 	goOn(t, second.PID())
 	c.awaitBack(t, ctx, second, before, secondProcesses)
 
@@ -94,6 +96,18 @@ func (c *Cluster) registered(t *testing.T, ctx context.Context, name string) reg
 	}
 	t.Fatalf("worker %s is not listed: %s", name, out)
 	return registration{}
+}
+
+// awaitEnded waits until the leader has ended the incarnation. A new attempt is
+// no sign of it: a neighbour may give up its channel to the worker, and so the
+// attempt, before the leader's grace is over, and a worker that goes on before
+// that is welcome as what it was.
+func (c *Cluster) awaitEnded(t *testing.T, ctx context.Context, before registration) {
+	t.Helper()
+	poll(t, ctx, before.ID+" to be given up", func() bool {
+		now := c.registered(t, ctx, before.ID)
+		return now.State == "ended" && now.Incarnation == before.Incarnation
+	})
 }
 
 // awaitBack waits until the worker is connected as another incarnation and what
