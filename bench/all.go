@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -65,7 +66,8 @@ func suite() (all []entry) {
 	for _, q := range scaled {
 		add(q+"-local", NexmarkConfig{Query: q, Local: true})
 		add(q+"-local-2", NexmarkConfig{Query: q, Local: true, Parallelism: 2})
-		add(q+"-workers-2", NexmarkConfig{Query: q, Workers: 2, Parallelism: 2})
+		add(q+"-workers-1", NexmarkConfig{Query: q, Workers: 1, CoresPerWorker: coresEach()})
+		add(q+"-workers-2", NexmarkConfig{Query: q, Workers: 2, Parallelism: 2, CoresPerWorker: coresEach()})
 	}
 	for _, q := range timed {
 		at := NexmarkConfig{Query: q, Rate: latencyRate, Events: latencyEvents, Parallelism: 2}
@@ -74,6 +76,15 @@ func suite() (all []entry) {
 		add(q+"-latency-100ms", at)
 	}
 	return all
+}
+
+// coresEach is how many cores each of two workers gets, so that one worker against two is one
+// machine against two; 0 where that can't be had.
+func coresEach() int {
+	if runtime.GOOS != "linux" {
+		return 0
+	}
+	return runtime.NumCPU() / 2
 }
 
 // Suite are the names of the measurements.

@@ -49,6 +49,9 @@ type NexmarkConfig struct {
 	Rate float64
 	// Workers is the number of worker processes of the cluster. Default 1, with faults 2.
 	Workers int
+	// CoresPerWorker gives each worker so many cores of its own, as if it was a machine of that
+	// size. 0: all share all. Linux only.
+	CoresPerWorker int
 	// Local runs the job in this process instead of a cluster.
 	Local bool
 	// Faults are what is killed while the job runs: see demo.ParseFaults.
@@ -80,7 +83,7 @@ func (c *NexmarkConfig) Validate() error {
 	}
 	for name, n := range map[string]int64{
 		"events": c.Events, "event rate": c.EventRate, "out of order": c.OutOfOrder, "parallelism": int64(c.Parallelism),
-		"repetitions": int64(c.Repetitions), "workers": int64(c.Workers), "rate": int64(c.Rate), "checkpoint interval": int64(c.CheckpointInterval),
+		"repetitions": int64(c.Repetitions), "workers": int64(c.Workers), "cores per worker": int64(c.CoresPerWorker), "rate": int64(c.Rate), "checkpoint interval": int64(c.CheckpointInterval),
 	} {
 		if n < 0 {
 			bad("%s %d: want a positive number", name, n)
@@ -110,6 +113,7 @@ func (c *NexmarkConfig) validateModes() (errs []error) {
 	for what, wrong := range map[string]bool{
 		"local with faults: there is no process to kill, leave one out":                c.Local && faults,
 		"local with workers: there is no cluster, leave one out":                       c.Local && c.Workers > 0,
+		"local with cores per worker: there is no worker, leave one out":               c.Local && c.CoresPerWorker > 0,
 		"local with an object store: a local job keeps its own folder, leave one out":  c.Local && c.ObjectStore != "",
 		"faults without checkpoints: the job would start over, leave one out":          faults && (c.NoCheckpoints || c.Alternate),
 		"alternate without checkpoints: it does both in turns, leave one out":          c.NoCheckpoints && c.Alternate,
@@ -182,6 +186,7 @@ func (c *NexmarkConfig) command() string {
 	add(c.Rate > 0, "--rate", strconv.FormatFloat(c.Rate, 'f', -1, 64))
 	add(c.Local, "--local")
 	add(c.Workers > 0, "--workers", fmt.Sprint(c.Workers))
+	add(c.CoresPerWorker > 0, "--cores-per-worker", fmt.Sprint(c.CoresPerWorker))
 	add(c.Faults != "", "--faults", c.Faults)
 	add(c.ObjectStore != "", "--object-store", c.ObjectStore)
 	return strings.Join(line, " ")

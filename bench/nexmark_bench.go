@@ -138,7 +138,7 @@ func (b *nexmarkBench) host(ctx context.Context) (stop func() error, err error) 
 		return nil, err
 	}
 	b.hosted, err = demo.Host(ctx, demo.HostConfig{
-		Dir: folder, ObjectStore: store, Controllers: controllers, Workers: b.cfg.Workers, Slots: b.slots(), Build: b.cfg.Version,
+		Dir: folder, ObjectStore: store, Controllers: controllers, Workers: b.cfg.Workers, Slots: b.slots(), CoresPerWorker: b.cfg.CoresPerWorker, Build: b.cfg.Version,
 	})
 	if err != nil {
 		return nil, errors.Join(err, clean())

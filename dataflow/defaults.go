@@ -22,6 +22,15 @@ func (o Options) WithDefaults() Options {
 	st.SpoolBytes = cmp.Or(st.SpoolBytes, 4<<30)
 	st.Compression = cmp.Or(st.Compression, "s2")
 	st.LocalRecovery = cmp.Or(st.LocalRecovery, "on")
+	c := &o.Checkpoint
+	c.IntervalDuringBacklog = cmp.Or(c.IntervalDuringBacklog, o.CheckpointInterval)
+	c.MaxConcurrent = cmp.Or(c.MaxConcurrent, 1)
+	c.Jitter = cmp.Or(c.Jitter, 0.1)
+	c.Mode = cmp.Or(c.Mode, ExactlyOnce)
+	c.Unaligned = cmp.Or(c.Unaligned, "off")
+	c.Retention = cmp.Or(c.Retention, RetainOnCancel)
+	c.SavepointFormat = cmp.Or(c.SavepointFormat, Canonical)
+	c.SavepointRetained = cmp.Or(c.SavepointRetained, 3)
 	r := &o.Restart
 	r.Initial = cmp.Or(r.Initial, time.Second)
 	r.Max = cmp.Or(r.Max, time.Minute)
@@ -50,6 +59,23 @@ func (o Options) Merge(over Options) Options {
 		SpoolBytes:     cmp.Or(st.SpoolBytes, o.State.SpoolBytes),
 		Compression:    cmp.Or(st.Compression, o.State.Compression),
 		LocalRecovery:  cmp.Or(st.LocalRecovery, o.State.LocalRecovery),
+	}
+	c := over.Checkpoint
+	o.Checkpoint = CheckpointOptions{
+		IntervalDuringBacklog: cmp.Or(c.IntervalDuringBacklog, o.Checkpoint.IntervalDuringBacklog),
+		EveryBytes:            cmp.Or(c.EveryBytes, o.Checkpoint.EveryBytes),
+		EveryRecords:          cmp.Or(c.EveryRecords, o.Checkpoint.EveryRecords),
+		MaxConcurrent:         cmp.Or(c.MaxConcurrent, o.Checkpoint.MaxConcurrent),
+		MaxAge:                cmp.Or(c.MaxAge, o.Checkpoint.MaxAge),
+		Jitter:                cmp.Or(c.Jitter, o.Checkpoint.Jitter),
+		Mode:                  cmp.Or(c.Mode, o.Checkpoint.Mode),
+		Unaligned:             cmp.Or(c.Unaligned, o.Checkpoint.Unaligned),
+		AlignedTimeout:        cmp.Or(c.AlignedTimeout, o.Checkpoint.AlignedTimeout),
+		Retention:             cmp.Or(c.Retention, o.Checkpoint.Retention),
+		SavepointInterval:     cmp.Or(c.SavepointInterval, o.Checkpoint.SavepointInterval),
+		SavepointFormat:       cmp.Or(c.SavepointFormat, o.Checkpoint.SavepointFormat),
+		SavepointDirectory:    cmp.Or(c.SavepointDirectory, o.Checkpoint.SavepointDirectory),
+		SavepointRetained:     cmp.Or(c.SavepointRetained, o.Checkpoint.SavepointRetained),
 	}
 	r := over.Restart
 	o.Restart = RestartStrategy{

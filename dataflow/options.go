@@ -30,6 +30,74 @@ type Options struct {
 	ChannelBatches int `json:"channel_batches,omitempty" cbor:"9,keyasint,omitempty"`
 	// State is about keyed state and how it is kept.
 	State StateOptions `json:"state,omitzero" cbor:"10,keyasint,omitempty"`
+	// Checkpoint is the rest of what can be said about checkpoints.
+	Checkpoint CheckpointOptions `json:"checkpoint,omitzero" cbor:"11,keyasint,omitempty"`
+}
+
+// The processing guarantees of CheckpointOptions.Mode.
+const (
+	ExactlyOnce = "exactly_once"
+	AtLeastOnce = "at_least_once"
+)
+
+// What becomes of the checkpoints of a job that is cancelled: CheckpointOptions.Retention.
+const (
+	DeleteOnCancel = "delete_on_cancel"
+	RetainOnCancel = "retain_on_cancel"
+)
+
+// The formats of a savepoint.
+const (
+	Canonical = "canonical" // Parquet, self-contained, independent of the backend
+	Native    = "native"    // refers to the checkpoint's objects
+)
+
+// CheckpointOptions say when checkpoints are taken, how barriers pass, and what
+// is kept. All of them can be changed while the job runs.
+type CheckpointOptions struct {
+	// IntervalDuringBacklog replaces CheckpointInterval while a source works off a
+	// backlog. Default: CheckpointInterval. Negative: none then. It can't be shorter
+	// than the interval.
+	IntervalDuringBacklog time.Duration `json:"interval_during_backlog,omitempty" cbor:"1,keyasint,omitempty"`
+	// EveryBytes and EveryRecords trigger a checkpoint when the sources have read so
+	// much since the last one began, beside the clock: whichever comes first.
+	// Default 0: only the clock.
+	EveryBytes   int64 `json:"every_bytes,omitempty" cbor:"2,keyasint,omitempty"`
+	EveryRecords int64 `json:"every_records,omitempty" cbor:"3,keyasint,omitempty"`
+	// MaxConcurrent is how many checkpoints may be in flight. Default 1. More than
+	// one excludes MinPause and unaligned barriers.
+	MaxConcurrent int `json:"max_concurrent,omitempty" cbor:"4,keyasint,omitempty"`
+	// MaxAge fails the attempt when no checkpoint has completed for so long; it
+	// replaces TolerableFailures. Default 0: it does not. Time in which the object
+	// store is away counts no more here than there.
+	MaxAge time.Duration `json:"max_age,omitempty" cbor:"5,keyasint,omitempty"`
+	// Jitter moves each periodic trigger by up to this share of the interval, so
+	// that jobs do not fire together. Default 0.1. Negative: none.
+	Jitter float64 `json:"jitter,omitempty" cbor:"6,keyasint,omitempty"`
+	// Mode is ExactlyOnce (the default) or AtLeastOnce: barriers are counted and no
+	// channel waits, so a restore may see records twice.
+	Mode string `json:"mode,omitempty" cbor:"7,keyasint,omitempty"`
+	// Unaligned lets barriers overtake the records in flight, which the checkpoint
+	// keeps: "on" or "off" (the default). It needs ExactlyOnce.
+	Unaligned string `json:"unaligned,omitempty" cbor:"8,keyasint,omitempty"`
+	// AlignedTimeout begins each checkpoint aligned and lets its barriers overtake
+	// when so much time has passed since it began. It needs no Unaligned beside it.
+	// Default 0: as Unaligned says.
+	AlignedTimeout time.Duration `json:"aligned_timeout,omitempty" cbor:"9,keyasint,omitempty"`
+	// Retention is RetainOnCancel (the default) or DeleteOnCancel. A failed job's
+	// checkpoints are always kept.
+	Retention string `json:"retention,omitempty" cbor:"10,keyasint,omitempty"`
+	// SavepointInterval is the time between automatic savepoints. Default 0: none.
+	SavepointInterval time.Duration `json:"savepoint_interval,omitempty" cbor:"11,keyasint,omitempty"`
+	// SavepointFormat is Canonical (the default) or Native, for automatic savepoints
+	// and where a request names none.
+	SavepointFormat string `json:"savepoint_format,omitempty" cbor:"12,keyasint,omitempty"`
+	// SavepointDirectory is the URL of the bucket and folder for canonical
+	// savepoints. Default: the cluster's own bucket.
+	SavepointDirectory string `json:"savepoint_directory,omitempty" cbor:"13,keyasint,omitempty"`
+	// SavepointRetained is how many automatic savepoints are kept. Default 3. What a
+	// person asked for is never collected.
+	SavepointRetained int `json:"savepoint_retained,omitempty" cbor:"14,keyasint,omitempty"`
 }
 
 // The state backends.

@@ -20,13 +20,14 @@ import (
 
 // clusterConfig says what cluster to start.
 type clusterConfig struct {
-	Dir         string // everything goes below it
-	ObjectStore string // URL; empty: a folder below Dir
-	Controllers int
-	Workers     int
-	Slots       int   // of each worker
-	Ports       []int // one for each controller; empty: free ones are picked
-	Build       string
+	Dir            string // everything goes below it
+	ObjectStore    string // URL; empty: a folder below Dir
+	Controllers    int
+	Workers        int
+	Slots          int // of each worker
+	CoresPerWorker int
+	Ports          []int // one for each controller; empty: free ones are picked
+	Build          string
 }
 
 // cluster is controllers and workers as processes on this machine.
@@ -101,9 +102,27 @@ func (c *cluster) plan() error {
 		if err != nil {
 			return err
 		}
+		if p.CPUs, err = coresOf(len(c.workers), c.cfg.CoresPerWorker); err != nil {
+			return fmt.Errorf("worker %s: %w", name, err)
+		}
 		c.workers = append(c.workers, p)
 	}
 	return nil
+}
+
+// coresOf are the cores of worker number i if each has n of its own; none if n is 0.
+func coresOf(i, n int) ([]int, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	cpus, err := procs.CPUs()
+	if err != nil {
+		return nil, err
+	}
+	if len(cpus) < (i+1)*n {
+		return nil, fmt.Errorf("%d cores for each worker: there are %d here for more than %d workers", n, len(cpus), i)
+	}
+	return cpus[i*n : (i+1)*n], nil
 }
 
 // dir is a process's data directory.

@@ -18,7 +18,10 @@ type HostConfig struct {
 	Controllers int
 	Workers     int
 	Slots       int // of each worker
-	Build       string
+	// CoresPerWorker gives each worker, with its job processes, so many cores of its own, as
+	// if it was a machine of that size; 0: all share all.
+	CoresPerWorker int
+	Build          string
 }
 
 // Hosted is a cluster of real processes on this machine, for those who measure what it
@@ -36,7 +39,7 @@ type Hosted struct {
 // the commands of Hidden. Stop ends it.
 func Host(ctx context.Context, cfg HostConfig) (*Hosted, error) {
 	c, err := startCluster(ctx, clusterConfig{
-		Dir: cfg.Dir, ObjectStore: cfg.ObjectStore, Controllers: cfg.Controllers, Workers: cfg.Workers, Slots: cfg.Slots, Build: cfg.Build,
+		Dir: cfg.Dir, ObjectStore: cfg.ObjectStore, Controllers: cfg.Controllers, Workers: cfg.Workers, Slots: cfg.Slots, CoresPerWorker: cfg.CoresPerWorker, Build: cfg.Build,
 	})
 	if err != nil {
 		return nil, err

@@ -98,10 +98,11 @@ type edgeWriter[T any] struct {
 	turn int // rebalance
 	key  func(dst []byte, v T) []byte
 	buf  []byte
+	far  int // rows of a batch to another process
 }
 
 func newEdgeWriter[T any](e *edge[T], s *sending) *edgeWriter[T] {
-	w := &edgeWriter[T]{edge: e, s: s, out: make([]*Batch[T], len(s.channels))}
+	w := &edgeWriter[T]{edge: e, s: s, out: make([]*Batch[T], len(s.channels)), far: s.rows}
 	if e.newKey != nil {
 		w.key = e.newKey()
 	}
@@ -145,7 +146,7 @@ func (w *edgeWriter[T]) append(i int, b *Batch[T]) error {
 	o := w.out[i]
 	o.Values = append(o.Values, b.Values...)
 	o.Times = append(o.Times, b.Times...)
-	if len(o.Values) >= w.s.rows {
+	if len(o.Values) >= w.limit(i) {
 		return w.ship(i)
 	}
 	return nil
@@ -161,7 +162,7 @@ func (w *edgeWriter[T]) hash(b *Batch[T]) error {
 		o := w.out[i]
 		o.Append(v, b.Times[k])
 		o.Groups = append(o.Groups, uint16(group))
-		if len(o.Values) >= w.s.rows {
+		if len(o.Values) >= w.limit(i) {
 			if err := w.ship(i); err != nil {
 				return err
 			}
@@ -170,27 +171,52 @@ func (w *edgeWriter[T]) hash(b *Batch[T]) error {
 	return nil
 }
 
+// A batch to another process gathers up to farBatches times as many records as one that is
+// handed over here, up to about farBytes: what a frame costs on its way does not depend on
+// its size, and goroutines and threads are woken for each.
+const (
+	farBatches = 8
+	farBytes   = 128 << 10
+)
+
+// limit is how many records make a channel's batch full.
+func (w *edgeWriter[T]) limit(i int) int {
+	if w.s.channels[i].local == nil {
+		return w.far
+	}
+	return w.s.rows
+}
+
+// farRows is how many records the next batch to another process holds, when the last one's
+// took so many bytes.
+func farRows(rows, n, bytes int) int {
+	return min(max(farBytes*n/bytes, rows), farBatches*rows)
+}
+
 // ship sends a channel's batch and the watermark behind it.
 func (w *edgeWriter[T]) ship(i int) error {
 	c := w.s.channels[i]
+	moved := c.wm < w.s.wm
 	if len(w.out[i].Values) > 0 {
-		if err := w.send(c, i); err != nil {
+		if err := w.send(c, i, moved); err != nil {
 			return err
 		}
 	}
-	if c.wm >= w.s.wm {
+	if !moved {
 		return nil
 	}
 	c.wm = w.s.wm
 	return c.control(w.s.ctx, element{kind: exchange.Watermark, arg: w.s.wm})
 }
 
-func (w *edgeWriter[T]) send(c *outChannel, i int) error {
+// send sends a channel's batch; more: a watermark follows.
+func (w *edgeWriter[T]) send(c *outChannel, i int, more bool) error {
 	if c.local == nil {
 		payload := w.edge.encode(w.out[i])
+		w.far = farRows(w.s.rows, len(w.out[i].Values), len(payload))
 		w.out[i].Reset()
 		start := time.Now()
-		err := c.send(w.s.ctx, exchange.Frame{Kind: exchange.Batch, Payload: payload})
+		err := c.send(w.s.ctx, exchange.Frame{Kind: exchange.Batch, Payload: payload, More: more})
 		w.s.stats.waited(start)
 		return err
 	}

@@ -46,6 +46,9 @@ type Frame struct {
 	Kind    FrameKind
 	Arg     int64
 	Payload []byte
+	// More says that the sender sends another frame at once: both go in one message.
+	// It is not part of what is received.
+	More bool
 }
 
 // Sender is the sending end of a channel. One goroutine uses it.

@@ -21,6 +21,7 @@ type inbound struct {
 	claimed  bool // guarded by Server.mu: a sender has opened it
 
 	granted  atomic.Int64  // by the engine, not yet told to the sender
+	tellFrom int64         // how much of it is worth a message
 	wake     chan struct{} // capacity 1: granted has grown
 	over     chan struct{} // closed when the attempt ends here
 	finished chan struct{} // closed when no frame will be handed over any more
@@ -29,15 +30,19 @@ type inbound struct {
 }
 
 func newInbound(id ChannelID, credit int, r Receiver) *inbound {
-	in := &inbound{id: id, receiver: r,
+	in := &inbound{id: id, receiver: r, tellFrom: int64(max(1, credit/2)),
 		wake: make(chan struct{}, 1), over: make(chan struct{}), finished: make(chan struct{})}
 	in.Grant(credit)
 	return in
 }
 
-// Grant gives the sender more credit. It does not block.
+// Grant gives the sender more credit. It does not block. The sender hears of it when half of
+// the credit has gathered: a message for each batch would cost both sides as much as
+// the batch. A sender that waits has used all of it, so half of it does come.
 func (in *inbound) Grant(batches int) {
-	in.granted.Add(int64(batches))
+	if in.granted.Add(int64(batches)) < in.tellFrom {
+		return
+	}
 	select {
 	case in.wake <- struct{}{}:
 	default: // it is awake already

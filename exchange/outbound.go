@@ -124,7 +124,8 @@ func (o *outbound) acquire(ctx context.Context) error {
 	return nil
 }
 
-// write sends what is queued: frames that wait at the same time go together.
+// write sends what is queued: frames that wait at the same time go together, and a
+// frame waits for the one that its sender has announced.
 func (o *outbound) write() {
 	for {
 		select {
@@ -162,15 +163,33 @@ func (o *outbound) writeRest() {
 func (o *outbound) sendFrom(f Frame) bool {
 	m := messageOf(f)
 	for m.bytes < messageBytesMax {
-		select {
-		case f = <-o.queue:
-			m.add(f)
-			continue
-		default:
+		next, ok := o.following(f.More)
+		if !ok {
+			break
 		}
-		break
+		f = next
+		m.add(f)
 	}
 	return o.sendMessage(m)
+}
+
+// following is the next frame of the queue, if there is one already or one is announced.
+func (o *outbound) following(announced bool) (Frame, bool) {
+	select {
+	case f := <-o.queue:
+		return f, true
+	default:
+	}
+	if !announced {
+		return Frame{}, false
+	}
+	select {
+	case f := <-o.queue:
+		return f, true
+	case <-o.closing: // its sender failed in between
+	case <-o.done:
+	}
+	return Frame{}, false
 }
 
 func (o *outbound) sendMessage(m *message) bool {

@@ -138,12 +138,116 @@ func (FailureClass) EnumDescriptor() ([]byte, []int) {
 	return file_cairn_proto_rawDescGZIP(), []int{1}
 }
 
+// BarrierMode says how barriers pass.
+type BarrierMode int32
+
+const (
+	BarrierMode_BARRIER_MODE_ALIGNED       BarrierMode = 0 // exactly once: a channel whose barrier came waits for the others
+	BarrierMode_BARRIER_MODE_UNALIGNED     BarrierMode = 1 // exactly once: barriers overtake what is in flight, which is kept
+	BarrierMode_BARRIER_MODE_AT_LEAST_ONCE BarrierMode = 2 // barriers are counted, no channel waits
+	BarrierMode_BARRIER_MODE_SAVEPOINT     BarrierMode = 3 // aligned, whatever the job's options are
+)
+
+// Enum value maps for BarrierMode.
+var (
+	BarrierMode_name = map[int32]string{
+		0: "BARRIER_MODE_ALIGNED",
+		1: "BARRIER_MODE_UNALIGNED",
+		2: "BARRIER_MODE_AT_LEAST_ONCE",
+		3: "BARRIER_MODE_SAVEPOINT",
+	}
+	BarrierMode_value = map[string]int32{
+		"BARRIER_MODE_ALIGNED":       0,
+		"BARRIER_MODE_UNALIGNED":     1,
+		"BARRIER_MODE_AT_LEAST_ONCE": 2,
+		"BARRIER_MODE_SAVEPOINT":     3,
+	}
+)
+
+func (x BarrierMode) Enum() *BarrierMode {
+	p := new(BarrierMode)
+	*p = x
+	return p
+}
+
+func (x BarrierMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BarrierMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_cairn_proto_enumTypes[2].Descriptor()
+}
+
+func (BarrierMode) Type() protoreflect.EnumType {
+	return &file_cairn_proto_enumTypes[2]
+}
+
+func (x BarrierMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BarrierMode.Descriptor instead.
+func (BarrierMode) EnumDescriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{2}
+}
+
+// Afterwards says what sources do after they have sent the barrier.
+type Afterwards int32
+
+const (
+	Afterwards_AFTERWARDS_GO_ON Afterwards = 0
+	Afterwards_AFTERWARDS_HOLD  Afterwards = 1 // read nothing until the outcome: the job is to stop there
+	Afterwards_AFTERWARDS_DRAIN Afterwards = 2 // before the barrier: end as if the data had ended; then hold
+)
+
+// Enum value maps for Afterwards.
+var (
+	Afterwards_name = map[int32]string{
+		0: "AFTERWARDS_GO_ON",
+		1: "AFTERWARDS_HOLD",
+		2: "AFTERWARDS_DRAIN",
+	}
+	Afterwards_value = map[string]int32{
+		"AFTERWARDS_GO_ON": 0,
+		"AFTERWARDS_HOLD":  1,
+		"AFTERWARDS_DRAIN": 2,
+	}
+)
+
+func (x Afterwards) Enum() *Afterwards {
+	p := new(Afterwards)
+	*p = x
+	return p
+}
+
+func (x Afterwards) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Afterwards) Descriptor() protoreflect.EnumDescriptor {
+	return file_cairn_proto_enumTypes[3].Descriptor()
+}
+
+func (Afterwards) Type() protoreflect.EnumType {
+	return &file_cairn_proto_enumTypes[3]
+}
+
+func (x Afterwards) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Afterwards.Descriptor instead.
+func (Afterwards) EnumDescriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{3}
+}
+
 type OutcomeKind int32
 
 const (
 	OutcomeKind_OUTCOME_KIND_UNSPECIFIED OutcomeKind = 0
 	OutcomeKind_OUTCOME_KIND_COMPLETED   OutcomeKind = 1
 	OutcomeKind_OUTCOME_KIND_ABORTED     OutcomeKind = 2
+	OutcomeKind_OUTCOME_KIND_SAVEPOINT   OutcomeKind = 3 // complete, but the job may restore below it: sinks commit nothing
 )
 
 // Enum value maps for OutcomeKind.
@@ -152,11 +256,13 @@ var (
 		0: "OUTCOME_KIND_UNSPECIFIED",
 		1: "OUTCOME_KIND_COMPLETED",
 		2: "OUTCOME_KIND_ABORTED",
+		3: "OUTCOME_KIND_SAVEPOINT",
 	}
 	OutcomeKind_value = map[string]int32{
 		"OUTCOME_KIND_UNSPECIFIED": 0,
 		"OUTCOME_KIND_COMPLETED":   1,
 		"OUTCOME_KIND_ABORTED":     2,
+		"OUTCOME_KIND_SAVEPOINT":   3,
 	}
 )
 
@@ -171,11 +277,11 @@ func (x OutcomeKind) String() string {
 }
 
 func (OutcomeKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_cairn_proto_enumTypes[2].Descriptor()
+	return file_cairn_proto_enumTypes[4].Descriptor()
 }
 
 func (OutcomeKind) Type() protoreflect.EnumType {
-	return &file_cairn_proto_enumTypes[2]
+	return &file_cairn_proto_enumTypes[4]
 }
 
 func (x OutcomeKind) Number() protoreflect.EnumNumber {
@@ -184,7 +290,7 @@ func (x OutcomeKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OutcomeKind.Descriptor instead.
 func (OutcomeKind) EnumDescriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{2}
+	return file_cairn_proto_rawDescGZIP(), []int{4}
 }
 
 type LeaderHint struct {
@@ -293,6 +399,7 @@ type AgentMessage struct {
 	//	*AgentMessage_LogsResult
 	//	*AgentMessage_Stats
 	//	*AgentMessage_SourceTimes
+	//	*AgentMessage_SavepointWritten
 	Body          isAgentMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -425,6 +532,15 @@ func (x *AgentMessage) GetSourceTimes() *SourceTimes {
 	return nil
 }
 
+func (x *AgentMessage) GetSavepointWritten() *SavepointWritten {
+	if x != nil {
+		if x, ok := x.Body.(*AgentMessage_SavepointWritten); ok {
+			return x.SavepointWritten
+		}
+	}
+	return nil
+}
+
 type isAgentMessage_Body interface {
 	isAgentMessage_Body()
 }
@@ -469,6 +585,10 @@ type AgentMessage_SourceTimes struct {
 	SourceTimes *SourceTimes `protobuf:"bytes,10,opt,name=source_times,json=sourceTimes,proto3,oneof"`
 }
 
+type AgentMessage_SavepointWritten struct {
+	SavepointWritten *SavepointWritten `protobuf:"bytes,11,opt,name=savepoint_written,json=savepointWritten,proto3,oneof"`
+}
+
 func (*AgentMessage_Hello) isAgentMessage_Body() {}
 
 func (*AgentMessage_Heartbeat) isAgentMessage_Body() {}
@@ -488,6 +608,8 @@ func (*AgentMessage_LogsResult) isAgentMessage_Body() {}
 func (*AgentMessage_Stats) isAgentMessage_Body() {}
 
 func (*AgentMessage_SourceTimes) isAgentMessage_Body() {}
+
+func (*AgentMessage_SavepointWritten) isAgentMessage_Body() {}
 
 type Hello struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -1187,8 +1309,9 @@ func (x *CommitDone) GetProcess() string {
 type PlanResult struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Request       string                 `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
-	Graph         []byte                 `protobuf:"bytes,2,opt,name=graph,proto3" json:"graph,omitempty"`
+	Graph         []byte                 `protobuf:"bytes,2,opt,name=graph,proto3" json:"graph,omitempty"` // dataflow.Graph as JSON
 	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	Match         []byte                 `protobuf:"bytes,4,opt,name=match,proto3" json:"match,omitempty"` // engine.Match as JSON, if the plan named a restore point
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1242,6 +1365,13 @@ func (x *PlanResult) GetError() string {
 		return x.Error
 	}
 	return ""
+}
+
+func (x *PlanResult) GetMatch() []byte {
+	if x != nil {
+		return x.Match
+	}
+	return nil
 }
 
 type LogsResult struct {
@@ -1325,8 +1455,13 @@ type ProcessStats struct {
 	// How this attempt was restored in this process.
 	RestoredLocalBytes  int64 `protobuf:"varint,16,opt,name=restored_local_bytes,json=restoredLocalBytes,proto3" json:"restored_local_bytes,omitempty"`
 	RestoredRemoteBytes int64 `protobuf:"varint,17,opt,name=restored_remote_bytes,json=restoredRemoteBytes,proto3" json:"restored_remote_bytes,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// For triggers by volume: what the sources here have read since the attempt started.
+	SourceRecords int64            `protobuf:"varint,18,opt,name=source_records,json=sourceRecords,proto3" json:"source_records,omitempty"`
+	SourceBytes   int64            `protobuf:"varint,19,opt,name=source_bytes,json=sourceBytes,proto3" json:"source_bytes,omitempty"`
+	Backlog       bool             `protobuf:"varint,20,opt,name=backlog,proto3" json:"backlog,omitempty"` // a source here works off a backlog: latency is not what counts
+	Alignments    []*AlignmentView `protobuf:"bytes,21,rep,name=alignments,proto3" json:"alignments,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProcessStats) Reset() {
@@ -1478,6 +1613,171 @@ func (x *ProcessStats) GetRestoredRemoteBytes() int64 {
 	return 0
 }
 
+func (x *ProcessStats) GetSourceRecords() int64 {
+	if x != nil {
+		return x.SourceRecords
+	}
+	return 0
+}
+
+func (x *ProcessStats) GetSourceBytes() int64 {
+	if x != nil {
+		return x.SourceBytes
+	}
+	return 0
+}
+
+func (x *ProcessStats) GetBacklog() bool {
+	if x != nil {
+		return x.Backlog
+	}
+	return false
+}
+
+func (x *ProcessStats) GetAlignments() []*AlignmentView {
+	if x != nil {
+		return x.Alignments
+	}
+	return nil
+}
+
+// AlignmentView is a subtask that waits for barriers.
+type AlignmentView struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subtask       *Subtask               `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	Checkpoint    uint64                 `protobuf:"varint,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	SinceUnixMs   int64                  `protobuf:"varint,3,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"` // when the first barrier came
+	WaitingFor    []*AlignmentChannel    `protobuf:"bytes,4,rep,name=waiting_for,json=waitingFor,proto3" json:"waiting_for,omitempty"`       // at most 8
+	Waiting       int32                  `protobuf:"varint,5,opt,name=waiting,proto3" json:"waiting,omitempty"`                              // channels in all whose barrier has not come
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AlignmentView) Reset() {
+	*x = AlignmentView{}
+	mi := &file_cairn_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AlignmentView) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AlignmentView) ProtoMessage() {}
+
+func (x *AlignmentView) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AlignmentView.ProtoReflect.Descriptor instead.
+func (*AlignmentView) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *AlignmentView) GetSubtask() *Subtask {
+	if x != nil {
+		return x.Subtask
+	}
+	return nil
+}
+
+func (x *AlignmentView) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *AlignmentView) GetSinceUnixMs() int64 {
+	if x != nil {
+		return x.SinceUnixMs
+	}
+	return 0
+}
+
+func (x *AlignmentView) GetWaitingFor() []*AlignmentChannel {
+	if x != nil {
+		return x.WaitingFor
+	}
+	return nil
+}
+
+func (x *AlignmentView) GetWaiting() int32 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+type AlignmentChannel struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          *Subtask               `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	Edge          int32                  `protobuf:"varint,2,opt,name=edge,proto3" json:"edge,omitempty"`                                        // in the order of the graph
+	QueuedBatches int32                  `protobuf:"varint,3,opt,name=queued_batches,json=queuedBatches,proto3" json:"queued_batches,omitempty"` // that wait here before the barrier
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AlignmentChannel) Reset() {
+	*x = AlignmentChannel{}
+	mi := &file_cairn_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AlignmentChannel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AlignmentChannel) ProtoMessage() {}
+
+func (x *AlignmentChannel) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AlignmentChannel.ProtoReflect.Descriptor instead.
+func (*AlignmentChannel) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *AlignmentChannel) GetFrom() *Subtask {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *AlignmentChannel) GetEdge() int32 {
+	if x != nil {
+		return x.Edge
+	}
+	return 0
+}
+
+func (x *AlignmentChannel) GetQueuedBatches() int32 {
+	if x != nil {
+		return x.QueuedBatches
+	}
+	return 0
+}
+
 // SourceTimes is the news of aligned sources. From a process it says how far its sources have
 // come; to a process, how far those of all others have. A process of a job that aligns
 // sources across processes repeats it several times a second. The leader answers each at
@@ -1493,7 +1793,7 @@ type SourceTimes struct {
 
 func (x *SourceTimes) Reset() {
 	*x = SourceTimes{}
-	mi := &file_cairn_proto_msgTypes[14]
+	mi := &file_cairn_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1505,7 +1805,7 @@ func (x *SourceTimes) String() string {
 func (*SourceTimes) ProtoMessage() {}
 
 func (x *SourceTimes) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[14]
+	mi := &file_cairn_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1518,7 +1818,7 @@ func (x *SourceTimes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceTimes.ProtoReflect.Descriptor instead.
 func (*SourceTimes) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{14}
+	return file_cairn_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SourceTimes) GetJob() string {
@@ -1556,7 +1856,7 @@ type SourceTime struct {
 
 func (x *SourceTime) Reset() {
 	*x = SourceTime{}
-	mi := &file_cairn_proto_msgTypes[15]
+	mi := &file_cairn_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1568,7 +1868,7 @@ func (x *SourceTime) String() string {
 func (*SourceTime) ProtoMessage() {}
 
 func (x *SourceTime) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[15]
+	mi := &file_cairn_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1581,7 +1881,7 @@ func (x *SourceTime) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceTime.ProtoReflect.Descriptor instead.
 func (*SourceTime) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{15}
+	return file_cairn_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SourceTime) GetGroup() string {
@@ -1634,7 +1934,7 @@ type SubtaskStats struct {
 
 func (x *SubtaskStats) Reset() {
 	*x = SubtaskStats{}
-	mi := &file_cairn_proto_msgTypes[16]
+	mi := &file_cairn_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1946,7 @@ func (x *SubtaskStats) String() string {
 func (*SubtaskStats) ProtoMessage() {}
 
 func (x *SubtaskStats) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[16]
+	mi := &file_cairn_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1959,7 @@ func (x *SubtaskStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskStats.ProtoReflect.Descriptor instead.
 func (*SubtaskStats) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{16}
+	return file_cairn_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SubtaskStats) GetSubtask() *Subtask {
@@ -1781,6 +2081,7 @@ type LeaderMessage struct {
 	//	*LeaderMessage_CommitsKnown
 	//	*LeaderMessage_FinishCommits
 	//	*LeaderMessage_SourceTimes
+	//	*LeaderMessage_WriteSavepoint
 	Body          isLeaderMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1788,7 +2089,7 @@ type LeaderMessage struct {
 
 func (x *LeaderMessage) Reset() {
 	*x = LeaderMessage{}
-	mi := &file_cairn_proto_msgTypes[17]
+	mi := &file_cairn_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1800,7 +2101,7 @@ func (x *LeaderMessage) String() string {
 func (*LeaderMessage) ProtoMessage() {}
 
 func (x *LeaderMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[17]
+	mi := &file_cairn_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1813,7 +2114,7 @@ func (x *LeaderMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaderMessage.ProtoReflect.Descriptor instead.
 func (*LeaderMessage) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{17}
+	return file_cairn_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LeaderMessage) GetTerm() uint64 {
@@ -1936,6 +2237,15 @@ func (x *LeaderMessage) GetSourceTimes() *SourceTimes {
 	return nil
 }
 
+func (x *LeaderMessage) GetWriteSavepoint() *WriteSavepoint {
+	if x != nil {
+		if x, ok := x.Body.(*LeaderMessage_WriteSavepoint); ok {
+			return x.WriteSavepoint
+		}
+	}
+	return nil
+}
+
 type isLeaderMessage_Body interface {
 	isLeaderMessage_Body()
 }
@@ -1984,6 +2294,10 @@ type LeaderMessage_SourceTimes struct {
 	SourceTimes *SourceTimes `protobuf:"bytes,13,opt,name=source_times,json=sourceTimes,proto3,oneof"`
 }
 
+type LeaderMessage_WriteSavepoint struct {
+	WriteSavepoint *WriteSavepoint `protobuf:"bytes,14,opt,name=write_savepoint,json=writeSavepoint,proto3,oneof"`
+}
+
 func (*LeaderMessage_Welcome) isLeaderMessage_Body() {}
 
 func (*LeaderMessage_Deploy) isLeaderMessage_Body() {}
@@ -2006,6 +2320,8 @@ func (*LeaderMessage_FinishCommits) isLeaderMessage_Body() {}
 
 func (*LeaderMessage_SourceTimes) isLeaderMessage_Body() {}
 
+func (*LeaderMessage_WriteSavepoint) isLeaderMessage_Body() {}
+
 type Welcome struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cluster       string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"` // cluster incarnation
@@ -2019,7 +2335,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_cairn_proto_msgTypes[18]
+	mi := &file_cairn_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2031,7 +2347,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[18]
+	mi := &file_cairn_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2044,7 +2360,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{18}
+	return file_cairn_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Welcome) GetCluster() string {
@@ -2100,13 +2416,14 @@ type Deploy struct {
 	RestoreSha256     string                 `protobuf:"bytes,12,opt,name=restore_sha256,json=restoreSha256,proto3" json:"restore_sha256,omitempty"`
 	CommitsKnown      uint64                 `protobuf:"varint,13,opt,name=commits_known,json=commitsKnown,proto3" json:"commits_known,omitempty"` // Raft holds the sinks' commits up to here: a restore does not repeat them
 	Parallelism       int32                  `protobuf:"varint,14,opt,name=parallelism,proto3" json:"parallelism,omitempty"`                       // with which the program builds its graph, as submitted; 0: its own
+	Restore           *RestorePoint          `protobuf:"bytes,15,opt,name=restore,proto3" json:"restore,omitempty"`                                // what restore_key is, if it is not a checkpoint of this job
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Deploy) Reset() {
 	*x = Deploy{}
-	mi := &file_cairn_proto_msgTypes[19]
+	mi := &file_cairn_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2118,7 +2435,7 @@ func (x *Deploy) String() string {
 func (*Deploy) ProtoMessage() {}
 
 func (x *Deploy) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[19]
+	mi := &file_cairn_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2131,7 +2448,7 @@ func (x *Deploy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deploy.ProtoReflect.Descriptor instead.
 func (*Deploy) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{19}
+	return file_cairn_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Deploy) GetCluster() string {
@@ -2232,6 +2549,110 @@ func (x *Deploy) GetParallelism() int32 {
 	return 0
 }
 
+func (x *Deploy) GetRestore() *RestorePoint {
+	if x != nil {
+		return x.Restore
+	}
+	return nil
+}
+
+// RestorePoint is a checkpoint or savepoint that a job starts from and that is not its own.
+type RestorePoint struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Store  string                 `protobuf:"bytes,1,opt,name=store,proto3" json:"store,omitempty"` // URL of the bucket that the key is in; empty: the cluster's own
+	Key    string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`     // metadata object
+	Size   int64                  `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`  // with sha256: empty if nobody has told
+	Sha256 string                 `protobuf:"bytes,4,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// The job's first checkpoint must name no object of the restore point: it is not in
+	// this cluster's catalog.
+	Copy                  bool `protobuf:"varint,5,opt,name=copy,proto3" json:"copy,omitempty"`
+	AllowNonRestoredState bool `protobuf:"varint,6,opt,name=allow_non_restored_state,json=allowNonRestoredState,proto3" json:"allow_non_restored_state,omitempty"` // state of operators that the program does not have is dropped
+	// Transactions that the restore point lists are the job's own to commit (a claim). Otherwise
+	// they are another job's and are left alone.
+	OwnTransactions bool `protobuf:"varint,7,opt,name=own_transactions,json=ownTransactions,proto3" json:"own_transactions,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *RestorePoint) Reset() {
+	*x = RestorePoint{}
+	mi := &file_cairn_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestorePoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestorePoint) ProtoMessage() {}
+
+func (x *RestorePoint) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestorePoint.ProtoReflect.Descriptor instead.
+func (*RestorePoint) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *RestorePoint) GetStore() string {
+	if x != nil {
+		return x.Store
+	}
+	return ""
+}
+
+func (x *RestorePoint) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *RestorePoint) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *RestorePoint) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *RestorePoint) GetCopy() bool {
+	if x != nil {
+		return x.Copy
+	}
+	return false
+}
+
+func (x *RestorePoint) GetAllowNonRestoredState() bool {
+	if x != nil {
+		return x.AllowNonRestoredState
+	}
+	return false
+}
+
+func (x *RestorePoint) GetOwnTransactions() bool {
+	if x != nil {
+		return x.OwnTransactions
+	}
+	return false
+}
+
 type Placement struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Subtask       *Subtask               `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
@@ -2243,7 +2664,7 @@ type Placement struct {
 
 func (x *Placement) Reset() {
 	*x = Placement{}
-	mi := &file_cairn_proto_msgTypes[20]
+	mi := &file_cairn_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2255,7 +2676,7 @@ func (x *Placement) String() string {
 func (*Placement) ProtoMessage() {}
 
 func (x *Placement) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[20]
+	mi := &file_cairn_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2268,7 +2689,7 @@ func (x *Placement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Placement.ProtoReflect.Descriptor instead.
 func (*Placement) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{20}
+	return file_cairn_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Placement) GetSubtask() *Subtask {
@@ -2304,7 +2725,7 @@ type Start struct {
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_cairn_proto_msgTypes[21]
+	mi := &file_cairn_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2316,7 +2737,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[21]
+	mi := &file_cairn_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2329,7 +2750,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{21}
+	return file_cairn_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Start) GetJob() string {
@@ -2364,7 +2785,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_cairn_proto_msgTypes[22]
+	mi := &file_cairn_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2376,7 +2797,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[22]
+	mi := &file_cairn_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2389,7 +2810,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{22}
+	return file_cairn_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Peer) GetWorker() string {
@@ -2428,7 +2849,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_cairn_proto_msgTypes[23]
+	mi := &file_cairn_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2440,7 +2861,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[23]
+	mi := &file_cairn_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2453,7 +2874,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{23}
+	return file_cairn_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Stop) GetJob() string {
@@ -2492,18 +2913,21 @@ func (x *Stop) GetKeepFiles() bool {
 }
 
 type Trigger struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
-	Attempt       uint64                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	Checkpoint    uint64                 `protobuf:"varint,3,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
-	AtUnixMs      int64                  `protobuf:"varint,4,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"` // begun, by the leader's clock, for people
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Job              string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Attempt          uint64                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Checkpoint       uint64                 `protobuf:"varint,3,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	AtUnixMs         int64                  `protobuf:"varint,4,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"` // begun, by the leader's clock, for people
+	Mode             BarrierMode            `protobuf:"varint,5,opt,name=mode,proto3,enum=cairn.v1.BarrierMode" json:"mode,omitempty"`
+	AlignedTimeoutMs int64                  `protobuf:"varint,6,opt,name=aligned_timeout_ms,json=alignedTimeoutMs,proto3" json:"aligned_timeout_ms,omitempty"` // ALIGNED only: overtake after so long since at_unix_ms; 0: never
+	Afterwards       Afterwards             `protobuf:"varint,7,opt,name=afterwards,proto3,enum=cairn.v1.Afterwards" json:"afterwards,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Trigger) Reset() {
 	*x = Trigger{}
-	mi := &file_cairn_proto_msgTypes[24]
+	mi := &file_cairn_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2515,7 +2939,7 @@ func (x *Trigger) String() string {
 func (*Trigger) ProtoMessage() {}
 
 func (x *Trigger) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[24]
+	mi := &file_cairn_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2528,7 +2952,7 @@ func (x *Trigger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trigger.ProtoReflect.Descriptor instead.
 func (*Trigger) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{24}
+	return file_cairn_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Trigger) GetJob() string {
@@ -2559,6 +2983,27 @@ func (x *Trigger) GetAtUnixMs() int64 {
 	return 0
 }
 
+func (x *Trigger) GetMode() BarrierMode {
+	if x != nil {
+		return x.Mode
+	}
+	return BarrierMode_BARRIER_MODE_ALIGNED
+}
+
+func (x *Trigger) GetAlignedTimeoutMs() int64 {
+	if x != nil {
+		return x.AlignedTimeoutMs
+	}
+	return 0
+}
+
+func (x *Trigger) GetAfterwards() Afterwards {
+	if x != nil {
+		return x.Afterwards
+	}
+	return Afterwards_AFTERWARDS_GO_ON
+}
+
 // Outcome is always a committed Raft entry. Completed(n) also settles every
 // lower checkpoint of the attempt.
 type Outcome struct {
@@ -2574,7 +3019,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_cairn_proto_msgTypes[25]
+	mi := &file_cairn_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2586,7 +3031,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[25]
+	mi := &file_cairn_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2599,7 +3044,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{25}
+	return file_cairn_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Outcome) GetJob() string {
@@ -2649,7 +3094,7 @@ type CommitsKnown struct {
 
 func (x *CommitsKnown) Reset() {
 	*x = CommitsKnown{}
-	mi := &file_cairn_proto_msgTypes[26]
+	mi := &file_cairn_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2661,7 +3106,7 @@ func (x *CommitsKnown) String() string {
 func (*CommitsKnown) ProtoMessage() {}
 
 func (x *CommitsKnown) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[26]
+	mi := &file_cairn_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2674,7 +3119,7 @@ func (x *CommitsKnown) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitsKnown.ProtoReflect.Descriptor instead.
 func (*CommitsKnown) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{26}
+	return file_cairn_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CommitsKnown) GetJob() string {
@@ -2717,7 +3162,7 @@ type FinishCommits struct {
 
 func (x *FinishCommits) Reset() {
 	*x = FinishCommits{}
-	mi := &file_cairn_proto_msgTypes[27]
+	mi := &file_cairn_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2729,7 +3174,7 @@ func (x *FinishCommits) String() string {
 func (*FinishCommits) ProtoMessage() {}
 
 func (x *FinishCommits) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[27]
+	mi := &file_cairn_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2742,7 +3187,7 @@ func (x *FinishCommits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishCommits.ProtoReflect.Descriptor instead.
 func (*FinishCommits) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{27}
+	return file_cairn_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *FinishCommits) GetJob() string {
@@ -2814,13 +3259,14 @@ type Plan struct {
 	ArtifactSha256 string                 `protobuf:"bytes,2,opt,name=artifact_sha256,json=artifactSha256,proto3" json:"artifact_sha256,omitempty"`
 	Args           []string               `protobuf:"bytes,3,rep,name=args,proto3" json:"args,omitempty"`
 	Parallelism    int32                  `protobuf:"varint,4,opt,name=parallelism,proto3" json:"parallelism,omitempty"` // as in Deploy
+	Restore        *RestorePoint          `protobuf:"bytes,5,opt,name=restore,proto3" json:"restore,omitempty"`          // to match the program's operators against; absent: none
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_cairn_proto_msgTypes[28]
+	mi := &file_cairn_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2832,7 +3278,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[28]
+	mi := &file_cairn_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2845,7 +3291,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{28}
+	return file_cairn_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Plan) GetRequest() string {
@@ -2876,6 +3322,240 @@ func (x *Plan) GetParallelism() int32 {
 	return 0
 }
 
+func (x *Plan) GetRestore() *RestorePoint {
+	if x != nil {
+		return x.Restore
+	}
+	return nil
+}
+
+// WriteSavepoint has a worker write a canonical savepoint of a completed checkpoint, without
+// running the job's operators. It is idempotent: every try writes a folder of its own.
+type WriteSavepoint struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Job            string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Savepoint      uint64                 `protobuf:"varint,2,opt,name=savepoint,proto3" json:"savepoint,omitempty"` // the checkpoint's id
+	ArtifactSha256 string                 `protobuf:"bytes,3,opt,name=artifact_sha256,json=artifactSha256,proto3" json:"artifact_sha256,omitempty"`
+	Args           []string               `protobuf:"bytes,4,rep,name=args,proto3" json:"args,omitempty"`
+	Parallelism    int32                  `protobuf:"varint,5,opt,name=parallelism,proto3" json:"parallelism,omitempty"` // as in Deploy
+	MetadataKey    string                 `protobuf:"bytes,6,opt,name=metadata_key,json=metadataKey,proto3" json:"metadata_key,omitempty"`
+	MetadataSize   int64                  `protobuf:"varint,7,opt,name=metadata_size,json=metadataSize,proto3" json:"metadata_size,omitempty"`
+	MetadataSha256 string                 `protobuf:"bytes,8,opt,name=metadata_sha256,json=metadataSha256,proto3" json:"metadata_sha256,omitempty"`
+	Store          string                 `protobuf:"bytes,9,opt,name=store,proto3" json:"store,omitempty"`    // URL of the bucket to write to; empty: the cluster's own
+	Folder         string                 `protobuf:"bytes,10,opt,name=folder,proto3" json:"folder,omitempty"` // key prefix to write below, ending in '/'
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *WriteSavepoint) Reset() {
+	*x = WriteSavepoint{}
+	mi := &file_cairn_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteSavepoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteSavepoint) ProtoMessage() {}
+
+func (x *WriteSavepoint) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteSavepoint.ProtoReflect.Descriptor instead.
+func (*WriteSavepoint) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *WriteSavepoint) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *WriteSavepoint) GetSavepoint() uint64 {
+	if x != nil {
+		return x.Savepoint
+	}
+	return 0
+}
+
+func (x *WriteSavepoint) GetArtifactSha256() string {
+	if x != nil {
+		return x.ArtifactSha256
+	}
+	return ""
+}
+
+func (x *WriteSavepoint) GetArgs() []string {
+	if x != nil {
+		return x.Args
+	}
+	return nil
+}
+
+func (x *WriteSavepoint) GetParallelism() int32 {
+	if x != nil {
+		return x.Parallelism
+	}
+	return 0
+}
+
+func (x *WriteSavepoint) GetMetadataKey() string {
+	if x != nil {
+		return x.MetadataKey
+	}
+	return ""
+}
+
+func (x *WriteSavepoint) GetMetadataSize() int64 {
+	if x != nil {
+		return x.MetadataSize
+	}
+	return 0
+}
+
+func (x *WriteSavepoint) GetMetadataSha256() string {
+	if x != nil {
+		return x.MetadataSha256
+	}
+	return ""
+}
+
+func (x *WriteSavepoint) GetStore() string {
+	if x != nil {
+		return x.Store
+	}
+	return ""
+}
+
+func (x *WriteSavepoint) GetFolder() string {
+	if x != nil {
+		return x.Folder
+	}
+	return ""
+}
+
+// SavepointWritten answers WriteSavepoint.
+type SavepointWritten struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Job            string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Savepoint      uint64                 `protobuf:"varint,2,opt,name=savepoint,proto3" json:"savepoint,omitempty"`
+	Folder         string                 `protobuf:"bytes,3,opt,name=folder,proto3" json:"folder,omitempty"` // as ordered
+	Error          string                 `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`   // empty: it is whole and durable
+	MetadataKey    string                 `protobuf:"bytes,5,opt,name=metadata_key,json=metadataKey,proto3" json:"metadata_key,omitempty"`
+	MetadataSize   int64                  `protobuf:"varint,6,opt,name=metadata_size,json=metadataSize,proto3" json:"metadata_size,omitempty"`
+	MetadataSha256 string                 `protobuf:"bytes,7,opt,name=metadata_sha256,json=metadataSha256,proto3" json:"metadata_sha256,omitempty"`
+	Bytes          int64                  `protobuf:"varint,8,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Rows           int64                  `protobuf:"varint,9,opt,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *SavepointWritten) Reset() {
+	*x = SavepointWritten{}
+	mi := &file_cairn_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SavepointWritten) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SavepointWritten) ProtoMessage() {}
+
+func (x *SavepointWritten) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SavepointWritten.ProtoReflect.Descriptor instead.
+func (*SavepointWritten) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *SavepointWritten) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *SavepointWritten) GetSavepoint() uint64 {
+	if x != nil {
+		return x.Savepoint
+	}
+	return 0
+}
+
+func (x *SavepointWritten) GetFolder() string {
+	if x != nil {
+		return x.Folder
+	}
+	return ""
+}
+
+func (x *SavepointWritten) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *SavepointWritten) GetMetadataKey() string {
+	if x != nil {
+		return x.MetadataKey
+	}
+	return ""
+}
+
+func (x *SavepointWritten) GetMetadataSize() int64 {
+	if x != nil {
+		return x.MetadataSize
+	}
+	return 0
+}
+
+func (x *SavepointWritten) GetMetadataSha256() string {
+	if x != nil {
+		return x.MetadataSha256
+	}
+	return ""
+}
+
+func (x *SavepointWritten) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *SavepointWritten) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
 type Logs struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Request       string                 `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
@@ -2887,7 +3567,7 @@ type Logs struct {
 
 func (x *Logs) Reset() {
 	*x = Logs{}
-	mi := &file_cairn_proto_msgTypes[29]
+	mi := &file_cairn_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2899,7 +3579,7 @@ func (x *Logs) String() string {
 func (*Logs) ProtoMessage() {}
 
 func (x *Logs) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[29]
+	mi := &file_cairn_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2912,7 +3592,7 @@ func (x *Logs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Logs.ProtoReflect.Descriptor instead.
 func (*Logs) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{29}
+	return file_cairn_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Logs) GetRequest() string {
@@ -2947,6 +3627,7 @@ type TaskMessage struct {
 	//	*TaskMessage_CommitDone
 	//	*TaskMessage_Stats
 	//	*TaskMessage_SourceTimes
+	//	*TaskMessage_SavepointWritten
 	Body          isTaskMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2954,7 +3635,7 @@ type TaskMessage struct {
 
 func (x *TaskMessage) Reset() {
 	*x = TaskMessage{}
-	mi := &file_cairn_proto_msgTypes[30]
+	mi := &file_cairn_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2966,7 +3647,7 @@ func (x *TaskMessage) String() string {
 func (*TaskMessage) ProtoMessage() {}
 
 func (x *TaskMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[30]
+	mi := &file_cairn_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2979,7 +3660,7 @@ func (x *TaskMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskMessage.ProtoReflect.Descriptor instead.
 func (*TaskMessage) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{30}
+	return file_cairn_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *TaskMessage) GetBody() isTaskMessage_Body {
@@ -3052,6 +3733,15 @@ func (x *TaskMessage) GetSourceTimes() *SourceTimes {
 	return nil
 }
 
+func (x *TaskMessage) GetSavepointWritten() *SavepointWritten {
+	if x != nil {
+		if x, ok := x.Body.(*TaskMessage_SavepointWritten); ok {
+			return x.SavepointWritten
+		}
+	}
+	return nil
+}
+
 type isTaskMessage_Body interface {
 	isTaskMessage_Body()
 }
@@ -3084,6 +3774,10 @@ type TaskMessage_SourceTimes struct {
 	SourceTimes *SourceTimes `protobuf:"bytes,7,opt,name=source_times,json=sourceTimes,proto3,oneof"`
 }
 
+type TaskMessage_SavepointWritten struct {
+	SavepointWritten *SavepointWritten `protobuf:"bytes,8,opt,name=savepoint_written,json=savepointWritten,proto3,oneof"`
+}
+
 func (*TaskMessage_Hello) isTaskMessage_Body() {}
 
 func (*TaskMessage_Status) isTaskMessage_Body() {}
@@ -3098,6 +3792,8 @@ func (*TaskMessage_Stats) isTaskMessage_Body() {}
 
 func (*TaskMessage_SourceTimes) isTaskMessage_Body() {}
 
+func (*TaskMessage_SavepointWritten) isTaskMessage_Body() {}
+
 type TaskHello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -3109,7 +3805,7 @@ type TaskHello struct {
 
 func (x *TaskHello) Reset() {
 	*x = TaskHello{}
-	mi := &file_cairn_proto_msgTypes[31]
+	mi := &file_cairn_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3121,7 +3817,7 @@ func (x *TaskHello) String() string {
 func (*TaskHello) ProtoMessage() {}
 
 func (x *TaskHello) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[31]
+	mi := &file_cairn_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3134,7 +3830,7 @@ func (x *TaskHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskHello.ProtoReflect.Descriptor instead.
 func (*TaskHello) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{31}
+	return file_cairn_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *TaskHello) GetJob() string {
@@ -3171,6 +3867,7 @@ type TaskOrder struct {
 	//	*TaskOrder_CommitsKnown
 	//	*TaskOrder_FinishCommits
 	//	*TaskOrder_SourceTimes
+	//	*TaskOrder_WriteSavepoint
 	Body          isTaskOrder_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3178,7 +3875,7 @@ type TaskOrder struct {
 
 func (x *TaskOrder) Reset() {
 	*x = TaskOrder{}
-	mi := &file_cairn_proto_msgTypes[32]
+	mi := &file_cairn_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3190,7 +3887,7 @@ func (x *TaskOrder) String() string {
 func (*TaskOrder) ProtoMessage() {}
 
 func (x *TaskOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[32]
+	mi := &file_cairn_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3203,7 +3900,7 @@ func (x *TaskOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskOrder.ProtoReflect.Descriptor instead.
 func (*TaskOrder) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{32}
+	return file_cairn_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *TaskOrder) GetBody() isTaskOrder_Body {
@@ -3294,6 +3991,15 @@ func (x *TaskOrder) GetSourceTimes() *SourceTimes {
 	return nil
 }
 
+func (x *TaskOrder) GetWriteSavepoint() *WriteSavepoint {
+	if x != nil {
+		if x, ok := x.Body.(*TaskOrder_WriteSavepoint); ok {
+			return x.WriteSavepoint
+		}
+	}
+	return nil
+}
+
 type isTaskOrder_Body interface {
 	isTaskOrder_Body()
 }
@@ -3334,6 +4040,10 @@ type TaskOrder_SourceTimes struct {
 	SourceTimes *SourceTimes `protobuf:"bytes,9,opt,name=source_times,json=sourceTimes,proto3,oneof"`
 }
 
+type TaskOrder_WriteSavepoint struct {
+	WriteSavepoint *WriteSavepoint `protobuf:"bytes,10,opt,name=write_savepoint,json=writeSavepoint,proto3,oneof"`
+}
+
 func (*TaskOrder_Welcome) isTaskOrder_Body() {}
 
 func (*TaskOrder_Deploy) isTaskOrder_Body() {}
@@ -3352,6 +4062,8 @@ func (*TaskOrder_FinishCommits) isTaskOrder_Body() {}
 
 func (*TaskOrder_SourceTimes) isTaskOrder_Body() {}
 
+func (*TaskOrder_WriteSavepoint) isTaskOrder_Body() {}
+
 type TaskWelcome struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cluster       string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
@@ -3367,7 +4079,7 @@ type TaskWelcome struct {
 
 func (x *TaskWelcome) Reset() {
 	*x = TaskWelcome{}
-	mi := &file_cairn_proto_msgTypes[33]
+	mi := &file_cairn_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3379,7 +4091,7 @@ func (x *TaskWelcome) String() string {
 func (*TaskWelcome) ProtoMessage() {}
 
 func (x *TaskWelcome) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[33]
+	mi := &file_cairn_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3392,7 +4104,7 @@ func (x *TaskWelcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskWelcome.ProtoReflect.Descriptor instead.
 func (*TaskWelcome) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{33}
+	return file_cairn_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *TaskWelcome) GetCluster() string {
@@ -3453,7 +4165,7 @@ type Raw struct {
 
 func (x *Raw) Reset() {
 	*x = Raw{}
-	mi := &file_cairn_proto_msgTypes[34]
+	mi := &file_cairn_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3465,7 +4177,7 @@ func (x *Raw) String() string {
 func (*Raw) ProtoMessage() {}
 
 func (x *Raw) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[34]
+	mi := &file_cairn_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3478,7 +4190,7 @@ func (x *Raw) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Raw.ProtoReflect.Descriptor instead.
 func (*Raw) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{34}
+	return file_cairn_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Raw) GetData() []byte {
@@ -3502,7 +4214,7 @@ type AnnounceRequest struct {
 
 func (x *AnnounceRequest) Reset() {
 	*x = AnnounceRequest{}
-	mi := &file_cairn_proto_msgTypes[35]
+	mi := &file_cairn_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3514,7 +4226,7 @@ func (x *AnnounceRequest) String() string {
 func (*AnnounceRequest) ProtoMessage() {}
 
 func (x *AnnounceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[35]
+	mi := &file_cairn_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3527,7 +4239,7 @@ func (x *AnnounceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnounceRequest.ProtoReflect.Descriptor instead.
 func (*AnnounceRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{35}
+	return file_cairn_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *AnnounceRequest) GetController() string {
@@ -3580,7 +4292,7 @@ type AnnounceResponse struct {
 
 func (x *AnnounceResponse) Reset() {
 	*x = AnnounceResponse{}
-	mi := &file_cairn_proto_msgTypes[36]
+	mi := &file_cairn_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3592,7 +4304,7 @@ func (x *AnnounceResponse) String() string {
 func (*AnnounceResponse) ProtoMessage() {}
 
 func (x *AnnounceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[36]
+	mi := &file_cairn_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3605,7 +4317,7 @@ func (x *AnnounceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnounceResponse.ProtoReflect.Descriptor instead.
 func (*AnnounceResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{36}
+	return file_cairn_proto_rawDescGZIP(), []int{41}
 }
 
 type ClusterStatusRequest struct {
@@ -3616,7 +4328,7 @@ type ClusterStatusRequest struct {
 
 func (x *ClusterStatusRequest) Reset() {
 	*x = ClusterStatusRequest{}
-	mi := &file_cairn_proto_msgTypes[37]
+	mi := &file_cairn_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3628,7 +4340,7 @@ func (x *ClusterStatusRequest) String() string {
 func (*ClusterStatusRequest) ProtoMessage() {}
 
 func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[37]
+	mi := &file_cairn_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3641,7 +4353,7 @@ func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusRequest.ProtoReflect.Descriptor instead.
 func (*ClusterStatusRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{37}
+	return file_cairn_proto_rawDescGZIP(), []int{42}
 }
 
 type ClusterStatusResponse struct {
@@ -3662,7 +4374,7 @@ type ClusterStatusResponse struct {
 
 func (x *ClusterStatusResponse) Reset() {
 	*x = ClusterStatusResponse{}
-	mi := &file_cairn_proto_msgTypes[38]
+	mi := &file_cairn_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3674,7 +4386,7 @@ func (x *ClusterStatusResponse) String() string {
 func (*ClusterStatusResponse) ProtoMessage() {}
 
 func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[38]
+	mi := &file_cairn_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3687,7 +4399,7 @@ func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusResponse.ProtoReflect.Descriptor instead.
 func (*ClusterStatusResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{38}
+	return file_cairn_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ClusterStatusResponse) GetCluster() string {
@@ -3775,7 +4487,7 @@ type Controller struct {
 
 func (x *Controller) Reset() {
 	*x = Controller{}
-	mi := &file_cairn_proto_msgTypes[39]
+	mi := &file_cairn_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3787,7 +4499,7 @@ func (x *Controller) String() string {
 func (*Controller) ProtoMessage() {}
 
 func (x *Controller) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[39]
+	mi := &file_cairn_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3800,7 +4512,7 @@ func (x *Controller) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Controller.ProtoReflect.Descriptor instead.
 func (*Controller) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{39}
+	return file_cairn_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Controller) GetId() string {
@@ -3860,7 +4572,7 @@ type ListWorkersRequest struct {
 
 func (x *ListWorkersRequest) Reset() {
 	*x = ListWorkersRequest{}
-	mi := &file_cairn_proto_msgTypes[40]
+	mi := &file_cairn_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3872,7 +4584,7 @@ func (x *ListWorkersRequest) String() string {
 func (*ListWorkersRequest) ProtoMessage() {}
 
 func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[40]
+	mi := &file_cairn_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3885,7 +4597,7 @@ func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkersRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{40}
+	return file_cairn_proto_rawDescGZIP(), []int{45}
 }
 
 type ListWorkersResponse struct {
@@ -3897,7 +4609,7 @@ type ListWorkersResponse struct {
 
 func (x *ListWorkersResponse) Reset() {
 	*x = ListWorkersResponse{}
-	mi := &file_cairn_proto_msgTypes[41]
+	mi := &file_cairn_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3909,7 +4621,7 @@ func (x *ListWorkersResponse) String() string {
 func (*ListWorkersResponse) ProtoMessage() {}
 
 func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[41]
+	mi := &file_cairn_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3922,7 +4634,7 @@ func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkersResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{41}
+	return file_cairn_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListWorkersResponse) GetWorkers() []*Worker {
@@ -3950,7 +4662,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_cairn_proto_msgTypes[42]
+	mi := &file_cairn_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3962,7 +4674,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[42]
+	mi := &file_cairn_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3975,7 +4687,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{42}
+	return file_cairn_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Worker) GetId() string {
@@ -4059,7 +4771,7 @@ type ArtifactChunk struct {
 
 func (x *ArtifactChunk) Reset() {
 	*x = ArtifactChunk{}
-	mi := &file_cairn_proto_msgTypes[43]
+	mi := &file_cairn_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4071,7 +4783,7 @@ func (x *ArtifactChunk) String() string {
 func (*ArtifactChunk) ProtoMessage() {}
 
 func (x *ArtifactChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[43]
+	mi := &file_cairn_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4084,7 +4796,7 @@ func (x *ArtifactChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArtifactChunk.ProtoReflect.Descriptor instead.
 func (*ArtifactChunk) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{43}
+	return file_cairn_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ArtifactChunk) GetSha256() string {
@@ -4117,7 +4829,7 @@ type PutArtifactResponse struct {
 
 func (x *PutArtifactResponse) Reset() {
 	*x = PutArtifactResponse{}
-	mi := &file_cairn_proto_msgTypes[44]
+	mi := &file_cairn_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4129,7 +4841,7 @@ func (x *PutArtifactResponse) String() string {
 func (*PutArtifactResponse) ProtoMessage() {}
 
 func (x *PutArtifactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[44]
+	mi := &file_cairn_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4142,7 +4854,7 @@ func (x *PutArtifactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutArtifactResponse.ProtoReflect.Descriptor instead.
 func (*PutArtifactResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{44}
+	return file_cairn_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PutArtifactResponse) GetExisted() bool {
@@ -4161,13 +4873,14 @@ type SubmitJobRequest struct {
 	Key            string                 `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`                  // idempotency key of the client: the same key gives the same job
 	Platform       string                 `protobuf:"bytes,6,opt,name=platform,proto3" json:"platform,omitempty"`        // of the artifact: GOOS/GOARCH
 	Parallelism    int32                  `protobuf:"varint,7,opt,name=parallelism,proto3" json:"parallelism,omitempty"` // 0: the program's own; else of every operator that does not fix it
+	Origin         *Origin                `protobuf:"bytes,8,opt,name=origin,proto3" json:"origin,omitempty"`            // absent: from the beginning
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SubmitJobRequest) Reset() {
 	*x = SubmitJobRequest{}
-	mi := &file_cairn_proto_msgTypes[45]
+	mi := &file_cairn_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4179,7 +4892,7 @@ func (x *SubmitJobRequest) String() string {
 func (*SubmitJobRequest) ProtoMessage() {}
 
 func (x *SubmitJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[45]
+	mi := &file_cairn_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4192,7 +4905,7 @@ func (x *SubmitJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJobRequest.ProtoReflect.Descriptor instead.
 func (*SubmitJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{45}
+	return file_cairn_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SubmitJobRequest) GetName() string {
@@ -4244,6 +4957,90 @@ func (x *SubmitJobRequest) GetParallelism() int32 {
 	return 0
 }
 
+func (x *SubmitJobRequest) GetOrigin() *Origin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
+// Origin is what a new job starts from.
+type Origin struct {
+	state                 protoimpl.MessageState `protogen:"open.v1"`
+	Job                   string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`                // of this cluster, with checkpoint; or
+	Checkpoint            uint64                 `protobuf:"varint,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"` // a checkpoint or savepoint of the job; 0: its newest
+	Path                  string                 `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`              // URL of a metadata object or of a savepoint's folder
+	Claim                 bool                   `protobuf:"varint,4,opt,name=claim,proto3" json:"claim,omitempty"`           // the new job owns it and deletes it when it needs it no more
+	AllowNonRestoredState bool                   `protobuf:"varint,5,opt,name=allow_non_restored_state,json=allowNonRestoredState,proto3" json:"allow_non_restored_state,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *Origin) Reset() {
+	*x = Origin{}
+	mi := &file_cairn_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Origin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Origin) ProtoMessage() {}
+
+func (x *Origin) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Origin.ProtoReflect.Descriptor instead.
+func (*Origin) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *Origin) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *Origin) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *Origin) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Origin) GetClaim() bool {
+	if x != nil {
+		return x.Claim
+	}
+	return false
+}
+
+func (x *Origin) GetAllowNonRestoredState() bool {
+	if x != nil {
+		return x.AllowNonRestoredState
+	}
+	return false
+}
+
 type SubmitJobResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -4253,7 +5050,7 @@ type SubmitJobResponse struct {
 
 func (x *SubmitJobResponse) Reset() {
 	*x = SubmitJobResponse{}
-	mi := &file_cairn_proto_msgTypes[46]
+	mi := &file_cairn_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4265,7 +5062,7 @@ func (x *SubmitJobResponse) String() string {
 func (*SubmitJobResponse) ProtoMessage() {}
 
 func (x *SubmitJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[46]
+	mi := &file_cairn_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4278,7 +5075,7 @@ func (x *SubmitJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJobResponse.ProtoReflect.Descriptor instead.
 func (*SubmitJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{46}
+	return file_cairn_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *SubmitJobResponse) GetJob() string {
@@ -4296,7 +5093,7 @@ type ListJobsRequest struct {
 
 func (x *ListJobsRequest) Reset() {
 	*x = ListJobsRequest{}
-	mi := &file_cairn_proto_msgTypes[47]
+	mi := &file_cairn_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4308,7 +5105,7 @@ func (x *ListJobsRequest) String() string {
 func (*ListJobsRequest) ProtoMessage() {}
 
 func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[47]
+	mi := &file_cairn_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4321,7 +5118,7 @@ func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsRequest.ProtoReflect.Descriptor instead.
 func (*ListJobsRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{47}
+	return file_cairn_proto_rawDescGZIP(), []int{53}
 }
 
 type ListJobsResponse struct {
@@ -4333,7 +5130,7 @@ type ListJobsResponse struct {
 
 func (x *ListJobsResponse) Reset() {
 	*x = ListJobsResponse{}
-	mi := &file_cairn_proto_msgTypes[48]
+	mi := &file_cairn_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4345,7 +5142,7 @@ func (x *ListJobsResponse) String() string {
 func (*ListJobsResponse) ProtoMessage() {}
 
 func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[48]
+	mi := &file_cairn_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4358,7 +5155,7 @@ func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsResponse.ProtoReflect.Descriptor instead.
 func (*ListJobsResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{48}
+	return file_cairn_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ListJobsResponse) GetJobs() []*JobSummary {
@@ -4386,7 +5183,7 @@ type JobSummary struct {
 
 func (x *JobSummary) Reset() {
 	*x = JobSummary{}
-	mi := &file_cairn_proto_msgTypes[49]
+	mi := &file_cairn_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4398,7 +5195,7 @@ func (x *JobSummary) String() string {
 func (*JobSummary) ProtoMessage() {}
 
 func (x *JobSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[49]
+	mi := &file_cairn_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4411,7 +5208,7 @@ func (x *JobSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobSummary.ProtoReflect.Descriptor instead.
 func (*JobSummary) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{49}
+	return file_cairn_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *JobSummary) GetId() string {
@@ -4493,7 +5290,7 @@ type GetJobRequest struct {
 
 func (x *GetJobRequest) Reset() {
 	*x = GetJobRequest{}
-	mi := &file_cairn_proto_msgTypes[50]
+	mi := &file_cairn_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4505,7 +5302,7 @@ func (x *GetJobRequest) String() string {
 func (*GetJobRequest) ProtoMessage() {}
 
 func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[50]
+	mi := &file_cairn_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4518,7 +5315,7 @@ func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobRequest.ProtoReflect.Descriptor instead.
 func (*GetJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{50}
+	return file_cairn_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GetJobRequest) GetJob() string {
@@ -4543,13 +5340,15 @@ type GetJobResponse struct {
 	OperatorsByVertex []string               `protobuf:"bytes,11,rep,name=operators_by_vertex,json=operatorsByVertex,proto3" json:"operators_by_vertex,omitempty"` // index: vertex; uids joined by " -> "
 	Restores          []*RestoreView         `protobuf:"bytes,12,rep,name=restores,proto3" json:"restores,omitempty"`                                              // processes that restore at this moment
 	Damage            *Damage                `protobuf:"bytes,13,opt,name=damage,proto3" json:"damage,omitempty"`                                                  // suspended: why, and what can be done
+	Origin            string                 `protobuf:"bytes,14,opt,name=origin,proto3" json:"origin,omitempty"`                                                  // what the job started from, for people
+	Upgrade           string                 `protobuf:"bytes,15,opt,name=upgrade,proto3" json:"upgrade,omitempty"`                                                // how an upgrade stands, for people
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
 
 func (x *GetJobResponse) Reset() {
 	*x = GetJobResponse{}
-	mi := &file_cairn_proto_msgTypes[51]
+	mi := &file_cairn_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4561,7 +5360,7 @@ func (x *GetJobResponse) String() string {
 func (*GetJobResponse) ProtoMessage() {}
 
 func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[51]
+	mi := &file_cairn_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4574,7 +5373,7 @@ func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobResponse.ProtoReflect.Descriptor instead.
 func (*GetJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{51}
+	return file_cairn_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GetJobResponse) GetSummary() *JobSummary {
@@ -4668,6 +5467,20 @@ func (x *GetJobResponse) GetDamage() *Damage {
 	return nil
 }
 
+func (x *GetJobResponse) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *GetJobResponse) GetUpgrade() string {
+	if x != nil {
+		return x.Upgrade
+	}
+	return ""
+}
+
 // RestoreView is how far one process has come with restoring its state.
 type RestoreView struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4684,7 +5497,7 @@ type RestoreView struct {
 
 func (x *RestoreView) Reset() {
 	*x = RestoreView{}
-	mi := &file_cairn_proto_msgTypes[52]
+	mi := &file_cairn_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4696,7 +5509,7 @@ func (x *RestoreView) String() string {
 func (*RestoreView) ProtoMessage() {}
 
 func (x *RestoreView) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[52]
+	mi := &file_cairn_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4709,7 +5522,7 @@ func (x *RestoreView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreView.ProtoReflect.Descriptor instead.
 func (*RestoreView) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{52}
+	return file_cairn_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *RestoreView) GetWorker() string {
@@ -4776,7 +5589,7 @@ type Damage struct {
 
 func (x *Damage) Reset() {
 	*x = Damage{}
-	mi := &file_cairn_proto_msgTypes[53]
+	mi := &file_cairn_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4788,7 +5601,7 @@ func (x *Damage) String() string {
 func (*Damage) ProtoMessage() {}
 
 func (x *Damage) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[53]
+	mi := &file_cairn_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4801,7 +5614,7 @@ func (x *Damage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Damage.ProtoReflect.Descriptor instead.
 func (*Damage) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{53}
+	return file_cairn_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Damage) GetObjects() []*DamagedObject {
@@ -4835,7 +5648,7 @@ type DamagedObject struct {
 
 func (x *DamagedObject) Reset() {
 	*x = DamagedObject{}
-	mi := &file_cairn_proto_msgTypes[54]
+	mi := &file_cairn_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4847,7 +5660,7 @@ func (x *DamagedObject) String() string {
 func (*DamagedObject) ProtoMessage() {}
 
 func (x *DamagedObject) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[54]
+	mi := &file_cairn_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4860,7 +5673,7 @@ func (x *DamagedObject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DamagedObject.ProtoReflect.Descriptor instead.
 func (*DamagedObject) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{54}
+	return file_cairn_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *DamagedObject) GetKey() string {
@@ -4887,7 +5700,7 @@ type PublishedSink struct {
 
 func (x *PublishedSink) Reset() {
 	*x = PublishedSink{}
-	mi := &file_cairn_proto_msgTypes[55]
+	mi := &file_cairn_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4899,7 +5712,7 @@ func (x *PublishedSink) String() string {
 func (*PublishedSink) ProtoMessage() {}
 
 func (x *PublishedSink) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[55]
+	mi := &file_cairn_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4912,7 +5725,7 @@ func (x *PublishedSink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishedSink.ProtoReflect.Descriptor instead.
 func (*PublishedSink) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{55}
+	return file_cairn_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *PublishedSink) GetUid() string {
@@ -4942,7 +5755,7 @@ type SubtaskView struct {
 
 func (x *SubtaskView) Reset() {
 	*x = SubtaskView{}
-	mi := &file_cairn_proto_msgTypes[56]
+	mi := &file_cairn_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4954,7 +5767,7 @@ func (x *SubtaskView) String() string {
 func (*SubtaskView) ProtoMessage() {}
 
 func (x *SubtaskView) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[56]
+	mi := &file_cairn_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4967,7 +5780,7 @@ func (x *SubtaskView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskView.ProtoReflect.Descriptor instead.
 func (*SubtaskView) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{56}
+	return file_cairn_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *SubtaskView) GetSubtask() *Subtask {
@@ -5017,7 +5830,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_cairn_proto_msgTypes[57]
+	mi := &file_cairn_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5029,7 +5842,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[57]
+	mi := &file_cairn_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5042,7 +5855,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{57}
+	return file_cairn_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Failure) GetAtUnixMs() int64 {
@@ -5083,7 +5896,7 @@ type CancelJobRequest struct {
 
 func (x *CancelJobRequest) Reset() {
 	*x = CancelJobRequest{}
-	mi := &file_cairn_proto_msgTypes[58]
+	mi := &file_cairn_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5095,7 +5908,7 @@ func (x *CancelJobRequest) String() string {
 func (*CancelJobRequest) ProtoMessage() {}
 
 func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[58]
+	mi := &file_cairn_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5108,7 +5921,7 @@ func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobRequest.ProtoReflect.Descriptor instead.
 func (*CancelJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{58}
+	return file_cairn_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *CancelJobRequest) GetJob() string {
@@ -5134,7 +5947,7 @@ type CancelJobResponse struct {
 
 func (x *CancelJobResponse) Reset() {
 	*x = CancelJobResponse{}
-	mi := &file_cairn_proto_msgTypes[59]
+	mi := &file_cairn_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5146,7 +5959,7 @@ func (x *CancelJobResponse) String() string {
 func (*CancelJobResponse) ProtoMessage() {}
 
 func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[59]
+	mi := &file_cairn_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5159,7 +5972,7 @@ func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobResponse.ProtoReflect.Descriptor instead.
 func (*CancelJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{59}
+	return file_cairn_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *CancelJobResponse) GetStatus() string {
@@ -5182,7 +5995,7 @@ type RestartJobRequest struct {
 
 func (x *RestartJobRequest) Reset() {
 	*x = RestartJobRequest{}
-	mi := &file_cairn_proto_msgTypes[60]
+	mi := &file_cairn_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5194,7 +6007,7 @@ func (x *RestartJobRequest) String() string {
 func (*RestartJobRequest) ProtoMessage() {}
 
 func (x *RestartJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[60]
+	mi := &file_cairn_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5207,7 +6020,7 @@ func (x *RestartJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartJobRequest.ProtoReflect.Descriptor instead.
 func (*RestartJobRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{60}
+	return file_cairn_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *RestartJobRequest) GetJob() string {
@@ -5243,7 +6056,7 @@ type RestartJobResponse struct {
 
 func (x *RestartJobResponse) Reset() {
 	*x = RestartJobResponse{}
-	mi := &file_cairn_proto_msgTypes[61]
+	mi := &file_cairn_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5255,7 +6068,7 @@ func (x *RestartJobResponse) String() string {
 func (*RestartJobResponse) ProtoMessage() {}
 
 func (x *RestartJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[61]
+	mi := &file_cairn_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5268,7 +6081,7 @@ func (x *RestartJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartJobResponse.ProtoReflect.Descriptor instead.
 func (*RestartJobResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{61}
+	return file_cairn_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *RestartJobResponse) GetAttempt() uint64 {
@@ -5310,7 +6123,7 @@ type JobLogsRequest struct {
 
 func (x *JobLogsRequest) Reset() {
 	*x = JobLogsRequest{}
-	mi := &file_cairn_proto_msgTypes[62]
+	mi := &file_cairn_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5322,7 +6135,7 @@ func (x *JobLogsRequest) String() string {
 func (*JobLogsRequest) ProtoMessage() {}
 
 func (x *JobLogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[62]
+	mi := &file_cairn_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5335,7 +6148,7 @@ func (x *JobLogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobLogsRequest.ProtoReflect.Descriptor instead.
 func (*JobLogsRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{62}
+	return file_cairn_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *JobLogsRequest) GetJob() string {
@@ -5368,7 +6181,7 @@ type JobLogsResponse struct {
 
 func (x *JobLogsResponse) Reset() {
 	*x = JobLogsResponse{}
-	mi := &file_cairn_proto_msgTypes[63]
+	mi := &file_cairn_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5380,7 +6193,7 @@ func (x *JobLogsResponse) String() string {
 func (*JobLogsResponse) ProtoMessage() {}
 
 func (x *JobLogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[63]
+	mi := &file_cairn_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5393,7 +6206,7 @@ func (x *JobLogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobLogsResponse.ProtoReflect.Descriptor instead.
 func (*JobLogsResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{63}
+	return file_cairn_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *JobLogsResponse) GetLogs() []*WorkerLog {
@@ -5414,7 +6227,7 @@ type WorkerLog struct {
 
 func (x *WorkerLog) Reset() {
 	*x = WorkerLog{}
-	mi := &file_cairn_proto_msgTypes[64]
+	mi := &file_cairn_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5426,7 +6239,7 @@ func (x *WorkerLog) String() string {
 func (*WorkerLog) ProtoMessage() {}
 
 func (x *WorkerLog) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[64]
+	mi := &file_cairn_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5439,7 +6252,7 @@ func (x *WorkerLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerLog.ProtoReflect.Descriptor instead.
 func (*WorkerLog) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{64}
+	return file_cairn_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *WorkerLog) GetWorker() string {
@@ -5472,7 +6285,7 @@ type ListCheckpointsRequest struct {
 
 func (x *ListCheckpointsRequest) Reset() {
 	*x = ListCheckpointsRequest{}
-	mi := &file_cairn_proto_msgTypes[65]
+	mi := &file_cairn_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5484,7 +6297,7 @@ func (x *ListCheckpointsRequest) String() string {
 func (*ListCheckpointsRequest) ProtoMessage() {}
 
 func (x *ListCheckpointsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[65]
+	mi := &file_cairn_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5497,7 +6310,7 @@ func (x *ListCheckpointsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckpointsRequest.ProtoReflect.Descriptor instead.
 func (*ListCheckpointsRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{65}
+	return file_cairn_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *ListCheckpointsRequest) GetJob() string {
@@ -5518,7 +6331,7 @@ type ListCheckpointsResponse struct {
 
 func (x *ListCheckpointsResponse) Reset() {
 	*x = ListCheckpointsResponse{}
-	mi := &file_cairn_proto_msgTypes[66]
+	mi := &file_cairn_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5530,7 +6343,7 @@ func (x *ListCheckpointsResponse) String() string {
 func (*ListCheckpointsResponse) ProtoMessage() {}
 
 func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[66]
+	mi := &file_cairn_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5543,7 +6356,7 @@ func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckpointsResponse.ProtoReflect.Descriptor instead.
 func (*ListCheckpointsResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{66}
+	return file_cairn_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ListCheckpointsResponse) GetCheckpoints() []*CheckpointView {
@@ -5590,15 +6403,19 @@ type CheckpointView struct {
 	AlignMs       float64 `protobuf:"fixed64,18,opt,name=align_ms,json=alignMs,proto3" json:"align_ms,omitempty"`
 	SyncMs        float64 `protobuf:"fixed64,19,opt,name=sync_ms,json=syncMs,proto3" json:"sync_ms,omitempty"`
 	AsyncMs       float64 `protobuf:"fixed64,20,opt,name=async_ms,json=asyncMs,proto3" json:"async_ms,omitempty"`
-	CommitMs      float64 `protobuf:"fixed64,21,opt,name=commit_ms,json=commitMs,proto3" json:"commit_ms,omitempty"` // metadata object and Raft entry
-	Trigger       string  `protobuf:"bytes,22,opt,name=trigger,proto3" json:"trigger,omitempty"`                     // periodic, manual, final
+	CommitMs      float64 `protobuf:"fixed64,21,opt,name=commit_ms,json=commitMs,proto3" json:"commit_ms,omitempty"`                 // metadata object and Raft entry
+	Trigger       string  `protobuf:"bytes,22,opt,name=trigger,proto3" json:"trigger,omitempty"`                                     // periodic, manual, final, savepoint, ...
+	Mode          string  `protobuf:"bytes,23,opt,name=mode,proto3" json:"mode,omitempty"`                                           // aligned, unaligned, at_least_once
+	InFlightBytes int64   `protobuf:"varint,24,opt,name=in_flight_bytes,json=inFlightBytes,proto3" json:"in_flight_bytes,omitempty"` // records kept that barriers overtook
+	Pinned        bool    `protobuf:"varint,25,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	Savepoint     string  `protobuf:"bytes,26,opt,name=savepoint,proto3" json:"savepoint,omitempty"` // format, if it is one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CheckpointView) Reset() {
 	*x = CheckpointView{}
-	mi := &file_cairn_proto_msgTypes[67]
+	mi := &file_cairn_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5610,7 +6427,7 @@ func (x *CheckpointView) String() string {
 func (*CheckpointView) ProtoMessage() {}
 
 func (x *CheckpointView) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[67]
+	mi := &file_cairn_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5623,7 +6440,7 @@ func (x *CheckpointView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointView.ProtoReflect.Descriptor instead.
 func (*CheckpointView) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{67}
+	return file_cairn_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *CheckpointView) GetId() uint64 {
@@ -5780,6 +6597,34 @@ func (x *CheckpointView) GetTrigger() string {
 	return ""
 }
 
+func (x *CheckpointView) GetMode() string {
+	if x != nil {
+		return x.Mode
+	}
+	return ""
+}
+
+func (x *CheckpointView) GetInFlightBytes() int64 {
+	if x != nil {
+		return x.InFlightBytes
+	}
+	return 0
+}
+
+func (x *CheckpointView) GetPinned() bool {
+	if x != nil {
+		return x.Pinned
+	}
+	return false
+}
+
+func (x *CheckpointView) GetSavepoint() string {
+	if x != nil {
+		return x.Savepoint
+	}
+	return ""
+}
+
 type GetCheckpointRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -5790,7 +6635,7 @@ type GetCheckpointRequest struct {
 
 func (x *GetCheckpointRequest) Reset() {
 	*x = GetCheckpointRequest{}
-	mi := &file_cairn_proto_msgTypes[68]
+	mi := &file_cairn_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5802,7 +6647,7 @@ func (x *GetCheckpointRequest) String() string {
 func (*GetCheckpointRequest) ProtoMessage() {}
 
 func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[68]
+	mi := &file_cairn_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5815,7 +6660,7 @@ func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{68}
+	return file_cairn_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *GetCheckpointRequest) GetJob() string {
@@ -5837,13 +6682,14 @@ type GetCheckpointResponse struct {
 	Checkpoint    *CheckpointView        `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	Metadata      []byte                 `protobuf:"bytes,2,opt,name=metadata,proto3" json:"metadata,omitempty"`                       // the metadata object, if it is in the catalog
 	WaitingFor    []string               `protobuf:"bytes,3,rep,name=waiting_for,json=waitingFor,proto3" json:"waiting_for,omitempty"` // pending: processes that have not acknowledged, with their worker
+	Alignments    []*AlignmentView       `protobuf:"bytes,4,rep,name=alignments,proto3" json:"alignments,omitempty"`                   // pending: subtasks that wait for barriers
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetCheckpointResponse) Reset() {
 	*x = GetCheckpointResponse{}
-	mi := &file_cairn_proto_msgTypes[69]
+	mi := &file_cairn_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5855,7 +6701,7 @@ func (x *GetCheckpointResponse) String() string {
 func (*GetCheckpointResponse) ProtoMessage() {}
 
 func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[69]
+	mi := &file_cairn_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5868,7 +6714,7 @@ func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*GetCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{69}
+	return file_cairn_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *GetCheckpointResponse) GetCheckpoint() *CheckpointView {
@@ -5892,6 +6738,13 @@ func (x *GetCheckpointResponse) GetWaitingFor() []string {
 	return nil
 }
 
+func (x *GetCheckpointResponse) GetAlignments() []*AlignmentView {
+	if x != nil {
+		return x.Alignments
+	}
+	return nil
+}
+
 type TriggerCheckpointRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -5902,7 +6755,7 @@ type TriggerCheckpointRequest struct {
 
 func (x *TriggerCheckpointRequest) Reset() {
 	*x = TriggerCheckpointRequest{}
-	mi := &file_cairn_proto_msgTypes[70]
+	mi := &file_cairn_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5914,7 +6767,7 @@ func (x *TriggerCheckpointRequest) String() string {
 func (*TriggerCheckpointRequest) ProtoMessage() {}
 
 func (x *TriggerCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[70]
+	mi := &file_cairn_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5927,7 +6780,7 @@ func (x *TriggerCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriggerCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*TriggerCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{70}
+	return file_cairn_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *TriggerCheckpointRequest) GetJob() string {
@@ -5953,7 +6806,7 @@ type TriggerCheckpointResponse struct {
 
 func (x *TriggerCheckpointResponse) Reset() {
 	*x = TriggerCheckpointResponse{}
-	mi := &file_cairn_proto_msgTypes[71]
+	mi := &file_cairn_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5965,7 +6818,7 @@ func (x *TriggerCheckpointResponse) String() string {
 func (*TriggerCheckpointResponse) ProtoMessage() {}
 
 func (x *TriggerCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[71]
+	mi := &file_cairn_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5978,7 +6831,7 @@ func (x *TriggerCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriggerCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*TriggerCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{71}
+	return file_cairn_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *TriggerCheckpointResponse) GetCheckpoint() uint64 {
@@ -5998,7 +6851,7 @@ type DeleteCheckpointRequest struct {
 
 func (x *DeleteCheckpointRequest) Reset() {
 	*x = DeleteCheckpointRequest{}
-	mi := &file_cairn_proto_msgTypes[72]
+	mi := &file_cairn_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6010,7 +6863,7 @@ func (x *DeleteCheckpointRequest) String() string {
 func (*DeleteCheckpointRequest) ProtoMessage() {}
 
 func (x *DeleteCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[72]
+	mi := &file_cairn_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6023,7 +6876,7 @@ func (x *DeleteCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{72}
+	return file_cairn_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *DeleteCheckpointRequest) GetJob() string {
@@ -6048,7 +6901,7 @@ type DeleteCheckpointResponse struct {
 
 func (x *DeleteCheckpointResponse) Reset() {
 	*x = DeleteCheckpointResponse{}
-	mi := &file_cairn_proto_msgTypes[73]
+	mi := &file_cairn_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6060,7 +6913,7 @@ func (x *DeleteCheckpointResponse) String() string {
 func (*DeleteCheckpointResponse) ProtoMessage() {}
 
 func (x *DeleteCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[73]
+	mi := &file_cairn_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6073,7 +6926,1455 @@ func (x *DeleteCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*DeleteCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{73}
+	return file_cairn_proto_rawDescGZIP(), []int{79}
+}
+
+type PinCheckpointRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Checkpoint    uint64                 `protobuf:"varint,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Unpin         bool                   `protobuf:"varint,3,opt,name=unpin,proto3" json:"unpin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PinCheckpointRequest) Reset() {
+	*x = PinCheckpointRequest{}
+	mi := &file_cairn_proto_msgTypes[80]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PinCheckpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PinCheckpointRequest) ProtoMessage() {}
+
+func (x *PinCheckpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[80]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PinCheckpointRequest.ProtoReflect.Descriptor instead.
+func (*PinCheckpointRequest) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{80}
+}
+
+func (x *PinCheckpointRequest) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *PinCheckpointRequest) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *PinCheckpointRequest) GetUnpin() bool {
+	if x != nil {
+		return x.Unpin
+	}
+	return false
+}
+
+type PinCheckpointResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PinCheckpointResponse) Reset() {
+	*x = PinCheckpointResponse{}
+	mi := &file_cairn_proto_msgTypes[81]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PinCheckpointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PinCheckpointResponse) ProtoMessage() {}
+
+func (x *PinCheckpointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[81]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PinCheckpointResponse.ProtoReflect.Descriptor instead.
+func (*PinCheckpointResponse) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{81}
+}
+
+type WhyObjectRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyObjectRequest) Reset() {
+	*x = WhyObjectRequest{}
+	mi := &file_cairn_proto_msgTypes[82]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyObjectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyObjectRequest) ProtoMessage() {}
+
+func (x *WhyObjectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[82]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyObjectRequest.ProtoReflect.Descriptor instead.
+func (*WhyObjectRequest) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{82}
+}
+
+func (x *WhyObjectRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type WhyObjectResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // state, metadata, artifact, savepoint, claim, unknown
+	Job           string                 `protobuf:"bytes,2,opt,name=job,proto3" json:"job,omitempty"`
+	Reasons       []*ObjectReason        `protobuf:"bytes,3,rep,name=reasons,proto3" json:"reasons,omitempty"` // none: nothing needs it
+	Fate          string                 `protobuf:"bytes,4,opt,name=fate,proto3" json:"fate,omitempty"`       // none needs it: what will become of it, and why it is there
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyObjectResponse) Reset() {
+	*x = WhyObjectResponse{}
+	mi := &file_cairn_proto_msgTypes[83]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyObjectResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyObjectResponse) ProtoMessage() {}
+
+func (x *WhyObjectResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[83]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyObjectResponse.ProtoReflect.Descriptor instead.
+func (*WhyObjectResponse) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{83}
+}
+
+func (x *WhyObjectResponse) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *WhyObjectResponse) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *WhyObjectResponse) GetReasons() []*ObjectReason {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *WhyObjectResponse) GetFate() string {
+	if x != nil {
+		return x.Fate
+	}
+	return ""
+}
+
+type ObjectReason struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Checkpoint    uint64                 `protobuf:"varint,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"` // 0: no checkpoint's
+	Why           string                 `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`                // retained, newest, pinned, owed commits, restore point of attempt n, ...
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ObjectReason) Reset() {
+	*x = ObjectReason{}
+	mi := &file_cairn_proto_msgTypes[84]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ObjectReason) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ObjectReason) ProtoMessage() {}
+
+func (x *ObjectReason) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[84]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ObjectReason.ProtoReflect.Descriptor instead.
+func (*ObjectReason) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{84}
+}
+
+func (x *ObjectReason) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *ObjectReason) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *ObjectReason) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+type CollectGarbageRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DryRun        bool                   `protobuf:"varint,1,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	GraceMs       int64                  `protobuf:"varint,2,opt,name=grace_ms,json=graceMs,proto3" json:"grace_ms,omitempty"` // leave alone what is younger; at least the cluster's own grace
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CollectGarbageRequest) Reset() {
+	*x = CollectGarbageRequest{}
+	mi := &file_cairn_proto_msgTypes[85]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CollectGarbageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CollectGarbageRequest) ProtoMessage() {}
+
+func (x *CollectGarbageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[85]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CollectGarbageRequest.ProtoReflect.Descriptor instead.
+func (*CollectGarbageRequest) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{85}
+}
+
+func (x *CollectGarbageRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *CollectGarbageRequest) GetGraceMs() int64 {
+	if x != nil {
+		return x.GraceMs
+	}
+	return 0
+}
+
+type CollectGarbageResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Objects       []*GarbageObject       `protobuf:"bytes,1,rep,name=objects,proto3" json:"objects,omitempty"`
+	Bytes         int64                  `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`     // of all
+	Deleted       int64                  `protobuf:"varint,3,opt,name=deleted,proto3" json:"deleted,omitempty"` // objects
+	Left          int64                  `protobuf:"varint,4,opt,name=left,proto3" json:"left,omitempty"`       // garbage that is too young, or whose writer may live
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CollectGarbageResponse) Reset() {
+	*x = CollectGarbageResponse{}
+	mi := &file_cairn_proto_msgTypes[86]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CollectGarbageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CollectGarbageResponse) ProtoMessage() {}
+
+func (x *CollectGarbageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[86]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CollectGarbageResponse.ProtoReflect.Descriptor instead.
+func (*CollectGarbageResponse) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{86}
+}
+
+func (x *CollectGarbageResponse) GetObjects() []*GarbageObject {
+	if x != nil {
+		return x.Objects
+	}
+	return nil
+}
+
+func (x *CollectGarbageResponse) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *CollectGarbageResponse) GetDeleted() int64 {
+	if x != nil {
+		return x.Deleted
+	}
+	return 0
+}
+
+func (x *CollectGarbageResponse) GetLeft() int64 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+type GarbageObject struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Key            string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Size           int64                  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	ModifiedUnixMs int64                  `protobuf:"varint,3,opt,name=modified_unix_ms,json=modifiedUnixMs,proto3" json:"modified_unix_ms,omitempty"`
+	Origin         string                 `protobuf:"bytes,4,opt,name=origin,proto3" json:"origin,omitempty"` // job, attempt and process that wrote it
+	Why            string                 `protobuf:"bytes,5,opt,name=why,proto3" json:"why,omitempty"`       // marked, released, its writer has ended, ...
+	Kept           bool                   `protobuf:"varint,6,opt,name=kept,proto3" json:"kept,omitempty"`    // not collected yet: why says what for
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *GarbageObject) Reset() {
+	*x = GarbageObject{}
+	mi := &file_cairn_proto_msgTypes[87]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GarbageObject) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GarbageObject) ProtoMessage() {}
+
+func (x *GarbageObject) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[87]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GarbageObject.ProtoReflect.Descriptor instead.
+func (*GarbageObject) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{87}
+}
+
+func (x *GarbageObject) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *GarbageObject) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *GarbageObject) GetModifiedUnixMs() int64 {
+	if x != nil {
+		return x.ModifiedUnixMs
+	}
+	return 0
+}
+
+func (x *GarbageObject) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *GarbageObject) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *GarbageObject) GetKept() bool {
+	if x != nil {
+		return x.Kept
+	}
+	return false
+}
+
+type SetOptionsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Options       []byte                 `protobuf:"bytes,2,opt,name=options,proto3" json:"options,omitempty"` // dataflow.Options as JSON: fields that are given are changed
+	Key           string                 `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetOptionsRequest) Reset() {
+	*x = SetOptionsRequest{}
+	mi := &file_cairn_proto_msgTypes[88]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetOptionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetOptionsRequest) ProtoMessage() {}
+
+func (x *SetOptionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[88]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetOptionsRequest.ProtoReflect.Descriptor instead.
+func (*SetOptionsRequest) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{88}
+}
+
+func (x *SetOptionsRequest) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *SetOptionsRequest) GetOptions() []byte {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *SetOptionsRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type SetOptionsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Options       []byte                 `protobuf:"bytes,1,opt,name=options,proto3" json:"options,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetOptionsResponse) Reset() {
+	*x = SetOptionsResponse{}
+	mi := &file_cairn_proto_msgTypes[89]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetOptionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetOptionsResponse) ProtoMessage() {}
+
+func (x *SetOptionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[89]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetOptionsResponse.ProtoReflect.Descriptor instead.
+func (*SetOptionsResponse) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{89}
+}
+
+func (x *SetOptionsResponse) GetOptions() []byte {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+type SavepointRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Format        string                 `protobuf:"bytes,1,opt,name=format,proto3" json:"format,omitempty"`       // canonical (the default) or native
+	Directory     string                 `protobuf:"bytes,2,opt,name=directory,proto3" json:"directory,omitempty"` // URL; empty: in the cluster's bucket
+	Key           string                 `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`             // idempotency key of the client
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SavepointRequest) Reset() {
+	*x = SavepointRequest{}
+	mi := &file_cairn_proto_msgTypes[90]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SavepointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SavepointRequest) ProtoMessage() {}
+
+func (x *SavepointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[90]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SavepointRequest.ProtoReflect.Descriptor instead.
+func (*SavepointRequest) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{90}
+}
+
+func (x *SavepointRequest) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *SavepointRequest) GetDirectory() string {
+	if x != nil {
+		return x.Directory
+	}
+	return ""
+}
+
+func (x *SavepointRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type TriggerSavepointRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Savepoint     *SavepointRequest      `protobuf:"bytes,2,opt,name=savepoint,proto3" json:"savepoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TriggerSavepointRequest) Reset() {
+	*x = TriggerSavepointRequest{}
+	mi := &file_cairn_proto_msgTypes[91]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TriggerSavepointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TriggerSavepointRequest) ProtoMessage() {}
+
+func (x *TriggerSavepointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[91]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TriggerSavepointRequest.ProtoReflect.Descriptor instead.
+func (*TriggerSavepointRequest) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{91}
+}
+
+func (x *TriggerSavepointRequest) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *TriggerSavepointRequest) GetSavepoint() *SavepointRequest {
+	if x != nil {
+		return x.Savepoint
+	}
+	return nil
+}
+
+type TriggerSavepointResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Savepoint     *Savepoint             `protobuf:"bytes,1,opt,name=savepoint,proto3" json:"savepoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TriggerSavepointResponse) Reset() {
+	*x = TriggerSavepointResponse{}
+	mi := &file_cairn_proto_msgTypes[92]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TriggerSavepointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TriggerSavepointResponse) ProtoMessage() {}
+
+func (x *TriggerSavepointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[92]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TriggerSavepointResponse.ProtoReflect.Descriptor instead.
+func (*TriggerSavepointResponse) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{92}
+}
+
+func (x *TriggerSavepointResponse) GetSavepoint() *Savepoint {
+	if x != nil {
+		return x.Savepoint
+	}
+	return nil
+}
+
+type Savepoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // the checkpoint's
+	Job           string                 `protobuf:"bytes,2,opt,name=job,proto3" json:"job,omitempty"`
+	Format        string                 `protobuf:"bytes,3,opt,name=format,proto3" json:"format,omitempty"`
+	Status        string                 `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`     // taking, writing, completed, failed, disposing
+	Location      string                 `protobuf:"bytes,5,opt,name=location,proto3" json:"location,omitempty"` // URL to restore from
+	Reason        string                 `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`     // failed: why
+	BegunUnixMs   int64                  `protobuf:"varint,7,opt,name=begun_unix_ms,json=begunUnixMs,proto3" json:"begun_unix_ms,omitempty"`
+	EndedUnixMs   int64                  `protobuf:"varint,8,opt,name=ended_unix_ms,json=endedUnixMs,proto3" json:"ended_unix_ms,omitempty"`
+	Bytes         int64                  `protobuf:"varint,9,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Rows          int64                  `protobuf:"varint,10,opt,name=rows,proto3" json:"rows,omitempty"`                        // canonical
+	Trigger       string                 `protobuf:"bytes,11,opt,name=trigger,proto3" json:"trigger,omitempty"`                   // manual, periodic, stop, cancel, upgrade
+	NeededBy      []string               `protobuf:"bytes,12,rep,name=needed_by,json=neededBy,proto3" json:"needed_by,omitempty"` // jobs that restore from it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Savepoint) Reset() {
+	*x = Savepoint{}
+	mi := &file_cairn_proto_msgTypes[93]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Savepoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Savepoint) ProtoMessage() {}
+
+func (x *Savepoint) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[93]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Savepoint.ProtoReflect.Descriptor instead.
+func (*Savepoint) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{93}
+}
+
+func (x *Savepoint) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Savepoint) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *Savepoint) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *Savepoint) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *Savepoint) GetLocation() string {
+	if x != nil {
+		return x.Location
+	}
+	return ""
+}
+
+func (x *Savepoint) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Savepoint) GetBegunUnixMs() int64 {
+	if x != nil {
+		return x.BegunUnixMs
+	}
+	return 0
+}
+
+func (x *Savepoint) GetEndedUnixMs() int64 {
+	if x != nil {
+		return x.EndedUnixMs
+	}
+	return 0
+}
+
+func (x *Savepoint) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Savepoint) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *Savepoint) GetTrigger() string {
+	if x != nil {
+		return x.Trigger
+	}
+	return ""
+}
+
+func (x *Savepoint) GetNeededBy() []string {
+	if x != nil {
+		return x.NeededBy
+	}
+	return nil
+}
+
+type ListSavepointsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSavepointsRequest) Reset() {
+	*x = ListSavepointsRequest{}
+	mi := &file_cairn_proto_msgTypes[94]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSavepointsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSavepointsRequest) ProtoMessage() {}
+
+func (x *ListSavepointsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[94]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSavepointsRequest.ProtoReflect.Descriptor instead.
+func (*ListSavepointsRequest) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{94}
+}
+
+func (x *ListSavepointsRequest) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+type ListSavepointsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Savepoints    []*Savepoint           `protobuf:"bytes,1,rep,name=savepoints,proto3" json:"savepoints,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSavepointsResponse) Reset() {
+	*x = ListSavepointsResponse{}
+	mi := &file_cairn_proto_msgTypes[95]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSavepointsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSavepointsResponse) ProtoMessage() {}
+
+func (x *ListSavepointsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[95]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSavepointsResponse.ProtoReflect.Descriptor instead.
+func (*ListSavepointsResponse) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{95}
+}
+
+func (x *ListSavepointsResponse) GetSavepoints() []*Savepoint {
+	if x != nil {
+		return x.Savepoints
+	}
+	return nil
+}
+
+type DisposeSavepointRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Savepoint     uint64                 `protobuf:"varint,2,opt,name=savepoint,proto3" json:"savepoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisposeSavepointRequest) Reset() {
+	*x = DisposeSavepointRequest{}
+	mi := &file_cairn_proto_msgTypes[96]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisposeSavepointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisposeSavepointRequest) ProtoMessage() {}
+
+func (x *DisposeSavepointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[96]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisposeSavepointRequest.ProtoReflect.Descriptor instead.
+func (*DisposeSavepointRequest) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{96}
+}
+
+func (x *DisposeSavepointRequest) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *DisposeSavepointRequest) GetSavepoint() uint64 {
+	if x != nil {
+		return x.Savepoint
+	}
+	return 0
+}
+
+type DisposeSavepointResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisposeSavepointResponse) Reset() {
+	*x = DisposeSavepointResponse{}
+	mi := &file_cairn_proto_msgTypes[97]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisposeSavepointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisposeSavepointResponse) ProtoMessage() {}
+
+func (x *DisposeSavepointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[97]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisposeSavepointResponse.ProtoReflect.Descriptor instead.
+func (*DisposeSavepointResponse) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{97}
+}
+
+type StopJobRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Savepoint     *SavepointRequest      `protobuf:"bytes,2,opt,name=savepoint,proto3" json:"savepoint,omitempty"`
+	Drain         bool                   `protobuf:"varint,3,opt,name=drain,proto3" json:"drain,omitempty"`   // end event time first: all timers fire, all windows close
+	Cancel        bool                   `protobuf:"varint,4,opt,name=cancel,proto3" json:"cancel,omitempty"` // the job is cancelled afterwards and not finished
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopJobRequest) Reset() {
+	*x = StopJobRequest{}
+	mi := &file_cairn_proto_msgTypes[98]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopJobRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopJobRequest) ProtoMessage() {}
+
+func (x *StopJobRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[98]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopJobRequest.ProtoReflect.Descriptor instead.
+func (*StopJobRequest) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{98}
+}
+
+func (x *StopJobRequest) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *StopJobRequest) GetSavepoint() *SavepointRequest {
+	if x != nil {
+		return x.Savepoint
+	}
+	return nil
+}
+
+func (x *StopJobRequest) GetDrain() bool {
+	if x != nil {
+		return x.Drain
+	}
+	return false
+}
+
+func (x *StopJobRequest) GetCancel() bool {
+	if x != nil {
+		return x.Cancel
+	}
+	return false
+}
+
+type StopJobResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Savepoint     *Savepoint             `protobuf:"bytes,1,opt,name=savepoint,proto3" json:"savepoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopJobResponse) Reset() {
+	*x = StopJobResponse{}
+	mi := &file_cairn_proto_msgTypes[99]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopJobResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopJobResponse) ProtoMessage() {}
+
+func (x *StopJobResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[99]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopJobResponse.ProtoReflect.Descriptor instead.
+func (*StopJobResponse) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{99}
+}
+
+func (x *StopJobResponse) GetSavepoint() *Savepoint {
+	if x != nil {
+		return x.Savepoint
+	}
+	return nil
+}
+
+type UpgradeJobRequest struct {
+	state                 protoimpl.MessageState `protogen:"open.v1"`
+	Job                   string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	ArtifactSha256        string                 `protobuf:"bytes,2,opt,name=artifact_sha256,json=artifactSha256,proto3" json:"artifact_sha256,omitempty"`
+	Args                  []string               `protobuf:"bytes,3,rep,name=args,proto3" json:"args,omitempty"`
+	Options               []byte                 `protobuf:"bytes,4,opt,name=options,proto3" json:"options,omitempty"`
+	Key                   string                 `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`
+	Platform              string                 `protobuf:"bytes,6,opt,name=platform,proto3" json:"platform,omitempty"`
+	Parallelism           int32                  `protobuf:"varint,7,opt,name=parallelism,proto3" json:"parallelism,omitempty"`
+	AllowNonRestoredState bool                   `protobuf:"varint,8,opt,name=allow_non_restored_state,json=allowNonRestoredState,proto3" json:"allow_non_restored_state,omitempty"`
+	HealthyWithinMs       int64                  `protobuf:"varint,9,opt,name=healthy_within_ms,json=healthyWithinMs,proto3" json:"healthy_within_ms,omitempty"` // 0: 60 s
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *UpgradeJobRequest) Reset() {
+	*x = UpgradeJobRequest{}
+	mi := &file_cairn_proto_msgTypes[100]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpgradeJobRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpgradeJobRequest) ProtoMessage() {}
+
+func (x *UpgradeJobRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[100]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpgradeJobRequest.ProtoReflect.Descriptor instead.
+func (*UpgradeJobRequest) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{100}
+}
+
+func (x *UpgradeJobRequest) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *UpgradeJobRequest) GetArtifactSha256() string {
+	if x != nil {
+		return x.ArtifactSha256
+	}
+	return ""
+}
+
+func (x *UpgradeJobRequest) GetArgs() []string {
+	if x != nil {
+		return x.Args
+	}
+	return nil
+}
+
+func (x *UpgradeJobRequest) GetOptions() []byte {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *UpgradeJobRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *UpgradeJobRequest) GetPlatform() string {
+	if x != nil {
+		return x.Platform
+	}
+	return ""
+}
+
+func (x *UpgradeJobRequest) GetParallelism() int32 {
+	if x != nil {
+		return x.Parallelism
+	}
+	return 0
+}
+
+func (x *UpgradeJobRequest) GetAllowNonRestoredState() bool {
+	if x != nil {
+		return x.AllowNonRestoredState
+	}
+	return false
+}
+
+func (x *UpgradeJobRequest) GetHealthyWithinMs() int64 {
+	if x != nil {
+		return x.HealthyWithinMs
+	}
+	return 0
+}
+
+type UpgradeJobResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Savepoint     uint64                 `protobuf:"varint,1,opt,name=savepoint,proto3" json:"savepoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpgradeJobResponse) Reset() {
+	*x = UpgradeJobResponse{}
+	mi := &file_cairn_proto_msgTypes[101]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpgradeJobResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpgradeJobResponse) ProtoMessage() {}
+
+func (x *UpgradeJobResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[101]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpgradeJobResponse.ProtoReflect.Descriptor instead.
+func (*UpgradeJobResponse) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{101}
+}
+
+func (x *UpgradeJobResponse) GetSavepoint() uint64 {
+	if x != nil {
+		return x.Savepoint
+	}
+	return 0
+}
+
+type ForkJobRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Checkpoint    uint64                 `protobuf:"varint,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Key           string                 `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
+	Options       []byte                 `protobuf:"bytes,5,opt,name=options,proto3" json:"options,omitempty"`
+	Parallelism   int32                  `protobuf:"varint,6,opt,name=parallelism,proto3" json:"parallelism,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForkJobRequest) Reset() {
+	*x = ForkJobRequest{}
+	mi := &file_cairn_proto_msgTypes[102]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForkJobRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForkJobRequest) ProtoMessage() {}
+
+func (x *ForkJobRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[102]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForkJobRequest.ProtoReflect.Descriptor instead.
+func (*ForkJobRequest) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{102}
+}
+
+func (x *ForkJobRequest) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *ForkJobRequest) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *ForkJobRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ForkJobRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ForkJobRequest) GetOptions() []byte {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *ForkJobRequest) GetParallelism() int32 {
+	if x != nil {
+		return x.Parallelism
+	}
+	return 0
+}
+
+type PlanJobResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Graph         []byte                 `protobuf:"bytes,1,opt,name=graph,proto3" json:"graph,omitempty"`     // dataflow.Graph as JSON
+	Match         []byte                 `protobuf:"bytes,2,opt,name=match,proto3" json:"match,omitempty"`     // engine.Match as JSON; empty without an origin
+	Refusal       string                 `protobuf:"bytes,3,opt,name=refusal,proto3" json:"refusal,omitempty"` // why a submit would be refused; empty: it would not
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanJobResponse) Reset() {
+	*x = PlanJobResponse{}
+	mi := &file_cairn_proto_msgTypes[103]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanJobResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanJobResponse) ProtoMessage() {}
+
+func (x *PlanJobResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cairn_proto_msgTypes[103]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanJobResponse.ProtoReflect.Descriptor instead.
+func (*PlanJobResponse) Descriptor() ([]byte, []int) {
+	return file_cairn_proto_rawDescGZIP(), []int{103}
+}
+
+func (x *PlanJobResponse) GetGraph() []byte {
+	if x != nil {
+		return x.Graph
+	}
+	return nil
+}
+
+func (x *PlanJobResponse) GetMatch() []byte {
+	if x != nil {
+		return x.Match
+	}
+	return nil
+}
+
+func (x *PlanJobResponse) GetRefusal() string {
+	if x != nil {
+		return x.Refusal
+	}
+	return ""
 }
 
 type WatchRequest struct {
@@ -6085,7 +8386,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_cairn_proto_msgTypes[74]
+	mi := &file_cairn_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6097,7 +8398,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[74]
+	mi := &file_cairn_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6110,7 +8411,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{74}
+	return file_cairn_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *WatchRequest) GetJob() string {
@@ -6139,7 +8440,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_cairn_proto_msgTypes[75]
+	mi := &file_cairn_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6151,7 +8452,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_cairn_proto_msgTypes[75]
+	mi := &file_cairn_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6164,7 +8465,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_cairn_proto_rawDescGZIP(), []int{75}
+	return file_cairn_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *Event) GetIndex() uint64 {
@@ -6247,7 +8548,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vapi_address\x18\x02 \x01(\tR\n" +
 	"apiAddress\"\x12\n" +
-	"\x10IncarnationEnded\"\xa4\x04\n" +
+	"\x10IncarnationEnded\"\xef\x04\n" +
 	"\fAgentMessage\x12'\n" +
 	"\x05hello\x18\x01 \x01(\v2\x0f.cairn.v1.HelloH\x00R\x05hello\x123\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x13.cairn.v1.HeartbeatH\x00R\theartbeat\x121\n" +
@@ -6262,7 +8563,8 @@ const file_cairn_proto_rawDesc = "" +
 	"logsResult\x12.\n" +
 	"\x05stats\x18\t \x01(\v2\x16.cairn.v1.ProcessStatsH\x00R\x05stats\x12:\n" +
 	"\fsource_times\x18\n" +
-	" \x01(\v2\x15.cairn.v1.SourceTimesH\x00R\vsourceTimesB\x06\n" +
+	" \x01(\v2\x15.cairn.v1.SourceTimesH\x00R\vsourceTimes\x12I\n" +
+	"\x11savepoint_written\x18\v \x01(\v2\x1a.cairn.v1.SavepointWrittenH\x00R\x10savepointWrittenB\x06\n" +
 	"\x04body\"\xdb\x02\n" +
 	"\x05Hello\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12 \n" +
@@ -6330,17 +8632,18 @@ const file_cairn_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x03 \x01(\x04R\n" +
 	"checkpoint\x12\x18\n" +
-	"\aprocess\x18\x04 \x01(\tR\aprocess\"R\n" +
+	"\aprocess\x18\x04 \x01(\tR\aprocess\"h\n" +
 	"\n" +
 	"PlanResult\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\tR\arequest\x12\x14\n" +
 	"\x05graph\x18\x02 \x01(\fR\x05graph\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error\"P\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12\x14\n" +
+	"\x05match\x18\x04 \x01(\fR\x05match\"P\n" +
 	"\n" +
 	"LogsResult\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\tR\arequest\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\fR\x04text\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error\"\xba\x04\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"\xd7\x05\n" +
 	"\fProcessStats\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\x04R\aattempt\x12\x18\n" +
@@ -6362,7 +8665,26 @@ const file_cairn_proto_rawDesc = "" +
 	"\vhedged_puts\x18\x0f \x01(\x03R\n" +
 	"hedgedPuts\x120\n" +
 	"\x14restored_local_bytes\x18\x10 \x01(\x03R\x12restoredLocalBytes\x122\n" +
-	"\x15restored_remote_bytes\x18\x11 \x01(\x03R\x13restoredRemoteBytes\"e\n" +
+	"\x15restored_remote_bytes\x18\x11 \x01(\x03R\x13restoredRemoteBytes\x12%\n" +
+	"\x0esource_records\x18\x12 \x01(\x03R\rsourceRecords\x12!\n" +
+	"\fsource_bytes\x18\x13 \x01(\x03R\vsourceBytes\x12\x18\n" +
+	"\abacklog\x18\x14 \x01(\bR\abacklog\x127\n" +
+	"\n" +
+	"alignments\x18\x15 \x03(\v2\x17.cairn.v1.AlignmentViewR\n" +
+	"alignments\"\xd7\x01\n" +
+	"\rAlignmentView\x12+\n" +
+	"\asubtask\x18\x01 \x01(\v2\x11.cairn.v1.SubtaskR\asubtask\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\x04R\n" +
+	"checkpoint\x12\"\n" +
+	"\rsince_unix_ms\x18\x03 \x01(\x03R\vsinceUnixMs\x12;\n" +
+	"\vwaiting_for\x18\x04 \x03(\v2\x1a.cairn.v1.AlignmentChannelR\n" +
+	"waitingFor\x12\x18\n" +
+	"\awaiting\x18\x05 \x01(\x05R\awaiting\"t\n" +
+	"\x10AlignmentChannel\x12%\n" +
+	"\x04from\x18\x01 \x01(\v2\x11.cairn.v1.SubtaskR\x04from\x12\x12\n" +
+	"\x04edge\x18\x02 \x01(\x05R\x04edge\x12%\n" +
+	"\x0equeued_batches\x18\x03 \x01(\x05R\rqueuedBatches\"e\n" +
 	"\vSourceTimes\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\x04R\aattempt\x12*\n" +
@@ -6392,7 +8714,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\x15records_in_per_second\x18\v \x01(\x01R\x12recordsInPerSecond\x123\n" +
 	"\x16records_out_per_second\x18\f \x01(\x01R\x13recordsOutPerSecond\x12\x1b\n" +
 	"\tlag_bytes\x18\r \x01(\x03R\blagBytes\x12\x15\n" +
-	"\x06lag_ms\x18\x0e \x01(\x03R\x05lagMs\"\xd2\x04\n" +
+	"\x06lag_ms\x18\x0e \x01(\x03R\x05lagMs\"\x97\x05\n" +
 	"\rLeaderMessage\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x14\n" +
 	"\x05order\x18\x02 \x01(\x04R\x05order\x12-\n" +
@@ -6407,7 +8729,8 @@ const file_cairn_proto_rawDesc = "" +
 	" \x01(\v2\x0e.cairn.v1.LogsH\x00R\x04logs\x12=\n" +
 	"\rcommits_known\x18\v \x01(\v2\x16.cairn.v1.CommitsKnownH\x00R\fcommitsKnown\x12@\n" +
 	"\x0efinish_commits\x18\f \x01(\v2\x17.cairn.v1.FinishCommitsH\x00R\rfinishCommits\x12:\n" +
-	"\fsource_times\x18\r \x01(\v2\x15.cairn.v1.SourceTimesH\x00R\vsourceTimesB\x06\n" +
+	"\fsource_times\x18\r \x01(\v2\x15.cairn.v1.SourceTimesH\x00R\vsourceTimes\x12C\n" +
+	"\x0fwrite_savepoint\x18\x0e \x01(\v2\x18.cairn.v1.WriteSavepointH\x00R\x0ewriteSavepointB\x06\n" +
 	"\x04body\"\xa0\x01\n" +
 	"\aWelcome\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
@@ -6415,7 +8738,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\fobject_store\x18\x03 \x01(\tR\vobjectStore\x12!\n" +
 	"\fheartbeat_ms\x18\x04 \x01(\x03R\vheartbeatMs\x12\x1d\n" +
 	"\n" +
-	"ended_jobs\x18\x05 \x03(\tR\tendedJobs\"\xd1\x03\n" +
+	"ended_jobs\x18\x05 \x03(\tR\tendedJobs\"\x83\x04\n" +
 	"\x06Deploy\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\tR\x03job\x12\x18\n" +
@@ -6434,7 +8757,16 @@ const file_cairn_proto_rawDesc = "" +
 	"\frestore_size\x18\v \x01(\x03R\vrestoreSize\x12%\n" +
 	"\x0erestore_sha256\x18\f \x01(\tR\rrestoreSha256\x12#\n" +
 	"\rcommits_known\x18\r \x01(\x04R\fcommitsKnown\x12 \n" +
-	"\vparallelism\x18\x0e \x01(\x05R\vparallelism\"r\n" +
+	"\vparallelism\x18\x0e \x01(\x05R\vparallelism\x120\n" +
+	"\arestore\x18\x0f \x01(\v2\x16.cairn.v1.RestorePointR\arestore\"\xda\x01\n" +
+	"\fRestorePoint\x12\x14\n" +
+	"\x05store\x18\x01 \x01(\tR\x05store\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x16\n" +
+	"\x06sha256\x18\x04 \x01(\tR\x06sha256\x12\x12\n" +
+	"\x04copy\x18\x05 \x01(\bR\x04copy\x127\n" +
+	"\x18allow_non_restored_state\x18\x06 \x01(\bR\x15allowNonRestoredState\x12)\n" +
+	"\x10own_transactions\x18\a \x01(\bR\x0fownTransactions\"r\n" +
 	"\tPlacement\x12+\n" +
 	"\asubtask\x18\x01 \x01(\v2\x11.cairn.v1.SubtaskR\asubtask\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\tR\x06worker\x12 \n" +
@@ -6454,7 +8786,7 @@ const file_cairn_proto_rawDesc = "" +
 	"endProcess\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1d\n" +
 	"\n" +
-	"keep_files\x18\x05 \x01(\bR\tkeepFiles\"s\n" +
+	"keep_files\x18\x05 \x01(\bR\tkeepFiles\"\x82\x02\n" +
 	"\aTrigger\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\x04R\aattempt\x12\x1e\n" +
@@ -6462,7 +8794,12 @@ const file_cairn_proto_rawDesc = "" +
 	"checkpoint\x18\x03 \x01(\x04R\n" +
 	"checkpoint\x12\x1c\n" +
 	"\n" +
-	"at_unix_ms\x18\x04 \x01(\x03R\batUnixMs\"\x98\x01\n" +
+	"at_unix_ms\x18\x04 \x01(\x03R\batUnixMs\x12)\n" +
+	"\x04mode\x18\x05 \x01(\x0e2\x15.cairn.v1.BarrierModeR\x04mode\x12,\n" +
+	"\x12aligned_timeout_ms\x18\x06 \x01(\x03R\x10alignedTimeoutMs\x124\n" +
+	"\n" +
+	"afterwards\x18\a \x01(\x0e2\x14.cairn.v1.AfterwardsR\n" +
+	"afterwards\"\x98\x01\n" +
 	"\aOutcome\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\x04R\aattempt\x12\x1e\n" +
@@ -6488,16 +8825,39 @@ const file_cairn_proto_rawDesc = "" +
 	"\fmetadata_key\x18\x06 \x01(\tR\vmetadataKey\x12#\n" +
 	"\rmetadata_size\x18\a \x01(\x03R\fmetadataSize\x12'\n" +
 	"\x0fmetadata_sha256\x18\b \x01(\tR\x0emetadataSha256\x12 \n" +
-	"\vparallelism\x18\t \x01(\x05R\vparallelism\"\x7f\n" +
+	"\vparallelism\x18\t \x01(\x05R\vparallelism\"\xb1\x01\n" +
 	"\x04Plan\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\tR\arequest\x12'\n" +
 	"\x0fartifact_sha256\x18\x02 \x01(\tR\x0eartifactSha256\x12\x12\n" +
 	"\x04args\x18\x03 \x03(\tR\x04args\x12 \n" +
-	"\vparallelism\x18\x04 \x01(\x05R\vparallelism\"O\n" +
+	"\vparallelism\x18\x04 \x01(\x05R\vparallelism\x120\n" +
+	"\arestore\x18\x05 \x01(\v2\x16.cairn.v1.RestorePointR\arestore\"\xbe\x02\n" +
+	"\x0eWriteSavepoint\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x1c\n" +
+	"\tsavepoint\x18\x02 \x01(\x04R\tsavepoint\x12'\n" +
+	"\x0fartifact_sha256\x18\x03 \x01(\tR\x0eartifactSha256\x12\x12\n" +
+	"\x04args\x18\x04 \x03(\tR\x04args\x12 \n" +
+	"\vparallelism\x18\x05 \x01(\x05R\vparallelism\x12!\n" +
+	"\fmetadata_key\x18\x06 \x01(\tR\vmetadataKey\x12#\n" +
+	"\rmetadata_size\x18\a \x01(\x03R\fmetadataSize\x12'\n" +
+	"\x0fmetadata_sha256\x18\b \x01(\tR\x0emetadataSha256\x12\x14\n" +
+	"\x05store\x18\t \x01(\tR\x05store\x12\x16\n" +
+	"\x06folder\x18\n" +
+	" \x01(\tR\x06folder\"\x8b\x02\n" +
+	"\x10SavepointWritten\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x1c\n" +
+	"\tsavepoint\x18\x02 \x01(\x04R\tsavepoint\x12\x16\n" +
+	"\x06folder\x18\x03 \x01(\tR\x06folder\x12\x14\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\x12!\n" +
+	"\fmetadata_key\x18\x05 \x01(\tR\vmetadataKey\x12#\n" +
+	"\rmetadata_size\x18\x06 \x01(\x03R\fmetadataSize\x12'\n" +
+	"\x0fmetadata_sha256\x18\a \x01(\tR\x0emetadataSha256\x12\x14\n" +
+	"\x05bytes\x18\b \x01(\x03R\x05bytes\x12\x12\n" +
+	"\x04rows\x18\t \x01(\x03R\x04rows\"O\n" +
 	"\x04Logs\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\tR\arequest\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\tR\x03job\x12\x1b\n" +
-	"\tmax_bytes\x18\x03 \x01(\x03R\bmaxBytes\"\x80\x03\n" +
+	"\tmax_bytes\x18\x03 \x01(\x03R\bmaxBytes\"\xcb\x03\n" +
 	"\vTaskMessage\x12+\n" +
 	"\x05hello\x18\x01 \x01(\v2\x13.cairn.v1.TaskHelloH\x00R\x05hello\x121\n" +
 	"\x06status\x18\x02 \x01(\v2\x17.cairn.v1.ProcessStatusH\x00R\x06status\x12+\n" +
@@ -6506,12 +8866,13 @@ const file_cairn_proto_rawDesc = "" +
 	"\vcommit_done\x18\x05 \x01(\v2\x14.cairn.v1.CommitDoneH\x00R\n" +
 	"commitDone\x12.\n" +
 	"\x05stats\x18\x06 \x01(\v2\x16.cairn.v1.ProcessStatsH\x00R\x05stats\x12:\n" +
-	"\fsource_times\x18\a \x01(\v2\x15.cairn.v1.SourceTimesH\x00R\vsourceTimesB\x06\n" +
+	"\fsource_times\x18\a \x01(\v2\x15.cairn.v1.SourceTimesH\x00R\vsourceTimes\x12I\n" +
+	"\x11savepoint_written\x18\b \x01(\v2\x1a.cairn.v1.SavepointWrittenH\x00R\x10savepointWrittenB\x06\n" +
 	"\x04body\"I\n" +
 	"\tTaskHello\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x18\n" +
 	"\aprocess\x18\x02 \x01(\tR\aprocess\x12\x10\n" +
-	"\x03pid\x18\x03 \x01(\x05R\x03pid\"\xdc\x03\n" +
+	"\x03pid\x18\x03 \x01(\x05R\x03pid\"\xa1\x04\n" +
 	"\tTaskOrder\x121\n" +
 	"\awelcome\x18\x01 \x01(\v2\x15.cairn.v1.TaskWelcomeH\x00R\awelcome\x12*\n" +
 	"\x06deploy\x18\x02 \x01(\v2\x10.cairn.v1.DeployH\x00R\x06deploy\x12'\n" +
@@ -6521,7 +8882,9 @@ const file_cairn_proto_rawDesc = "" +
 	"\aoutcome\x18\x06 \x01(\v2\x11.cairn.v1.OutcomeH\x00R\aoutcome\x12=\n" +
 	"\rcommits_known\x18\a \x01(\v2\x16.cairn.v1.CommitsKnownH\x00R\fcommitsKnown\x12@\n" +
 	"\x0efinish_commits\x18\b \x01(\v2\x17.cairn.v1.FinishCommitsH\x00R\rfinishCommits\x12:\n" +
-	"\fsource_times\x18\t \x01(\v2\x15.cairn.v1.SourceTimesH\x00R\vsourceTimesB\x06\n" +
+	"\fsource_times\x18\t \x01(\v2\x15.cairn.v1.SourceTimesH\x00R\vsourceTimes\x12C\n" +
+	"\x0fwrite_savepoint\x18\n" +
+	" \x01(\v2\x18.cairn.v1.WriteSavepointH\x00R\x0ewriteSavepointB\x06\n" +
 	"\x04body\"\xd4\x01\n" +
 	"\vTaskWelcome\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12!\n" +
@@ -6591,7 +8954,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04data\x18\x03 \x01(\fR\x04data\"/\n" +
 	"\x13PutArtifactResponse\x12\x18\n" +
-	"\aexisted\x18\x01 \x01(\bR\aexisted\"\xcd\x01\n" +
+	"\aexisted\x18\x01 \x01(\bR\aexisted\"\xf7\x01\n" +
 	"\x10SubmitJobRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\x0fartifact_sha256\x18\x02 \x01(\tR\x0eartifactSha256\x12\x12\n" +
@@ -6599,7 +8962,16 @@ const file_cairn_proto_rawDesc = "" +
 	"\aoptions\x18\x04 \x01(\fR\aoptions\x12\x10\n" +
 	"\x03key\x18\x05 \x01(\tR\x03key\x12\x1a\n" +
 	"\bplatform\x18\x06 \x01(\tR\bplatform\x12 \n" +
-	"\vparallelism\x18\a \x01(\x05R\vparallelism\"%\n" +
+	"\vparallelism\x18\a \x01(\x05R\vparallelism\x12(\n" +
+	"\x06origin\x18\b \x01(\v2\x10.cairn.v1.OriginR\x06origin\"\x9d\x01\n" +
+	"\x06Origin\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\x04R\n" +
+	"checkpoint\x12\x12\n" +
+	"\x04path\x18\x03 \x01(\tR\x04path\x12\x14\n" +
+	"\x05claim\x18\x04 \x01(\bR\x05claim\x127\n" +
+	"\x18allow_non_restored_state\x18\x05 \x01(\bR\x15allowNonRestoredState\"%\n" +
 	"\x11SubmitJobResponse\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\"\x11\n" +
 	"\x0fListJobsRequest\"<\n" +
@@ -6619,7 +8991,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\vparallelism\x18\n" +
 	" \x01(\x05R\vparallelism\"!\n" +
 	"\rGetJobRequest\x12\x10\n" +
-	"\x03job\x18\x01 \x01(\tR\x03job\"\x9c\x04\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\"\xce\x04\n" +
 	"\x0eGetJobResponse\x12.\n" +
 	"\asummary\x18\x01 \x01(\v2\x14.cairn.v1.JobSummaryR\asummary\x12\x14\n" +
 	"\x05graph\x18\x02 \x01(\fR\x05graph\x12\x18\n" +
@@ -6634,7 +9006,9 @@ const file_cairn_proto_rawDesc = "" +
 	" \x03(\v2\x16.cairn.v1.ProcessStatsR\x05stats\x12.\n" +
 	"\x13operators_by_vertex\x18\v \x03(\tR\x11operatorsByVertex\x121\n" +
 	"\brestores\x18\f \x03(\v2\x15.cairn.v1.RestoreViewR\brestores\x12(\n" +
-	"\x06damage\x18\r \x01(\v2\x10.cairn.v1.DamageR\x06damage\"\xdc\x01\n" +
+	"\x06damage\x18\r \x01(\v2\x10.cairn.v1.DamageR\x06damage\x12\x16\n" +
+	"\x06origin\x18\x0e \x01(\tR\x06origin\x12\x18\n" +
+	"\aupgrade\x18\x0f \x01(\tR\aupgrade\"\xdc\x01\n" +
 	"\vRestoreView\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12\x18\n" +
 	"\aprocess\x18\x02 \x01(\tR\aprocess\x12\x1d\n" +
@@ -6699,7 +9073,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\x17ListCheckpointsResponse\x12:\n" +
 	"\vcheckpoints\x18\x01 \x03(\v2\x18.cairn.v1.CheckpointViewR\vcheckpoints\x12\x1c\n" +
 	"\tcompleted\x18\x02 \x01(\x03R\tcompleted\x12\x16\n" +
-	"\x06failed\x18\x03 \x01(\x03R\x06failed\"\xa4\x05\n" +
+	"\x06failed\x18\x03 \x01(\x03R\x06failed\"\x96\x06\n" +
 	"\x0eCheckpointView\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\x04R\aattempt\x12\x16\n" +
@@ -6729,19 +9103,26 @@ const file_cairn_proto_rawDesc = "" +
 	"\async_ms\x18\x13 \x01(\x01R\x06syncMs\x12\x19\n" +
 	"\basync_ms\x18\x14 \x01(\x01R\aasyncMs\x12\x1b\n" +
 	"\tcommit_ms\x18\x15 \x01(\x01R\bcommitMs\x12\x18\n" +
-	"\atrigger\x18\x16 \x01(\tR\atrigger\"H\n" +
+	"\atrigger\x18\x16 \x01(\tR\atrigger\x12\x12\n" +
+	"\x04mode\x18\x17 \x01(\tR\x04mode\x12&\n" +
+	"\x0fin_flight_bytes\x18\x18 \x01(\x03R\rinFlightBytes\x12\x16\n" +
+	"\x06pinned\x18\x19 \x01(\bR\x06pinned\x12\x1c\n" +
+	"\tsavepoint\x18\x1a \x01(\tR\tsavepoint\"H\n" +
 	"\x14GetCheckpointRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x02 \x01(\x04R\n" +
-	"checkpoint\"\x8e\x01\n" +
+	"checkpoint\"\xc7\x01\n" +
 	"\x15GetCheckpointResponse\x128\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\v2\x18.cairn.v1.CheckpointViewR\n" +
 	"checkpoint\x12\x1a\n" +
 	"\bmetadata\x18\x02 \x01(\fR\bmetadata\x12\x1f\n" +
 	"\vwaiting_for\x18\x03 \x03(\tR\n" +
-	"waitingFor\">\n" +
+	"waitingFor\x127\n" +
+	"\n" +
+	"alignments\x18\x04 \x03(\v2\x17.cairn.v1.AlignmentViewR\n" +
+	"alignments\">\n" +
 	"\x18TriggerCheckpointRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\";\n" +
@@ -6754,7 +9135,113 @@ const file_cairn_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x02 \x01(\x04R\n" +
 	"checkpoint\"\x1a\n" +
-	"\x18DeleteCheckpointResponse\" \n" +
+	"\x18DeleteCheckpointResponse\"^\n" +
+	"\x14PinCheckpointRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\x04R\n" +
+	"checkpoint\x12\x14\n" +
+	"\x05unpin\x18\x03 \x01(\bR\x05unpin\"\x17\n" +
+	"\x15PinCheckpointResponse\"$\n" +
+	"\x10WhyObjectRequest\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\"\x7f\n" +
+	"\x11WhyObjectResponse\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x10\n" +
+	"\x03job\x18\x02 \x01(\tR\x03job\x120\n" +
+	"\areasons\x18\x03 \x03(\v2\x16.cairn.v1.ObjectReasonR\areasons\x12\x12\n" +
+	"\x04fate\x18\x04 \x01(\tR\x04fate\"R\n" +
+	"\fObjectReason\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\x04R\n" +
+	"checkpoint\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"K\n" +
+	"\x15CollectGarbageRequest\x12\x17\n" +
+	"\adry_run\x18\x01 \x01(\bR\x06dryRun\x12\x19\n" +
+	"\bgrace_ms\x18\x02 \x01(\x03R\agraceMs\"\x8f\x01\n" +
+	"\x16CollectGarbageResponse\x121\n" +
+	"\aobjects\x18\x01 \x03(\v2\x17.cairn.v1.GarbageObjectR\aobjects\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\x12\x18\n" +
+	"\adeleted\x18\x03 \x01(\x03R\adeleted\x12\x12\n" +
+	"\x04left\x18\x04 \x01(\x03R\x04left\"\x9d\x01\n" +
+	"\rGarbageObject\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\x12(\n" +
+	"\x10modified_unix_ms\x18\x03 \x01(\x03R\x0emodifiedUnixMs\x12\x16\n" +
+	"\x06origin\x18\x04 \x01(\tR\x06origin\x12\x10\n" +
+	"\x03why\x18\x05 \x01(\tR\x03why\x12\x12\n" +
+	"\x04kept\x18\x06 \x01(\bR\x04kept\"Q\n" +
+	"\x11SetOptionsRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x18\n" +
+	"\aoptions\x18\x02 \x01(\fR\aoptions\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\".\n" +
+	"\x12SetOptionsResponse\x12\x18\n" +
+	"\aoptions\x18\x01 \x01(\fR\aoptions\"Z\n" +
+	"\x10SavepointRequest\x12\x16\n" +
+	"\x06format\x18\x01 \x01(\tR\x06format\x12\x1c\n" +
+	"\tdirectory\x18\x02 \x01(\tR\tdirectory\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\"e\n" +
+	"\x17TriggerSavepointRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x128\n" +
+	"\tsavepoint\x18\x02 \x01(\v2\x1a.cairn.v1.SavepointRequestR\tsavepoint\"M\n" +
+	"\x18TriggerSavepointResponse\x121\n" +
+	"\tsavepoint\x18\x01 \x01(\v2\x13.cairn.v1.SavepointR\tsavepoint\"\xba\x02\n" +
+	"\tSavepoint\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x10\n" +
+	"\x03job\x18\x02 \x01(\tR\x03job\x12\x16\n" +
+	"\x06format\x18\x03 \x01(\tR\x06format\x12\x16\n" +
+	"\x06status\x18\x04 \x01(\tR\x06status\x12\x1a\n" +
+	"\blocation\x18\x05 \x01(\tR\blocation\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\"\n" +
+	"\rbegun_unix_ms\x18\a \x01(\x03R\vbegunUnixMs\x12\"\n" +
+	"\rended_unix_ms\x18\b \x01(\x03R\vendedUnixMs\x12\x14\n" +
+	"\x05bytes\x18\t \x01(\x03R\x05bytes\x12\x12\n" +
+	"\x04rows\x18\n" +
+	" \x01(\x03R\x04rows\x12\x18\n" +
+	"\atrigger\x18\v \x01(\tR\atrigger\x12\x1b\n" +
+	"\tneeded_by\x18\f \x03(\tR\bneededBy\")\n" +
+	"\x15ListSavepointsRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\"M\n" +
+	"\x16ListSavepointsResponse\x123\n" +
+	"\n" +
+	"savepoints\x18\x01 \x03(\v2\x13.cairn.v1.SavepointR\n" +
+	"savepoints\"I\n" +
+	"\x17DisposeSavepointRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x1c\n" +
+	"\tsavepoint\x18\x02 \x01(\x04R\tsavepoint\"\x1a\n" +
+	"\x18DisposeSavepointResponse\"\x8a\x01\n" +
+	"\x0eStopJobRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x128\n" +
+	"\tsavepoint\x18\x02 \x01(\v2\x1a.cairn.v1.SavepointRequestR\tsavepoint\x12\x14\n" +
+	"\x05drain\x18\x03 \x01(\bR\x05drain\x12\x16\n" +
+	"\x06cancel\x18\x04 \x01(\bR\x06cancel\"D\n" +
+	"\x0fStopJobResponse\x121\n" +
+	"\tsavepoint\x18\x01 \x01(\v2\x13.cairn.v1.SavepointR\tsavepoint\"\xb1\x02\n" +
+	"\x11UpgradeJobRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12'\n" +
+	"\x0fartifact_sha256\x18\x02 \x01(\tR\x0eartifactSha256\x12\x12\n" +
+	"\x04args\x18\x03 \x03(\tR\x04args\x12\x18\n" +
+	"\aoptions\x18\x04 \x01(\fR\aoptions\x12\x10\n" +
+	"\x03key\x18\x05 \x01(\tR\x03key\x12\x1a\n" +
+	"\bplatform\x18\x06 \x01(\tR\bplatform\x12 \n" +
+	"\vparallelism\x18\a \x01(\x05R\vparallelism\x127\n" +
+	"\x18allow_non_restored_state\x18\b \x01(\bR\x15allowNonRestoredState\x12*\n" +
+	"\x11healthy_within_ms\x18\t \x01(\x03R\x0fhealthyWithinMs\"2\n" +
+	"\x12UpgradeJobResponse\x12\x1c\n" +
+	"\tsavepoint\x18\x01 \x01(\x04R\tsavepoint\"\xa4\x01\n" +
+	"\x0eForkJobRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\x04R\n" +
+	"checkpoint\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x10\n" +
+	"\x03key\x18\x04 \x01(\tR\x03key\x12\x18\n" +
+	"\aoptions\x18\x05 \x01(\fR\aoptions\x12 \n" +
+	"\vparallelism\x18\x06 \x01(\x05R\vparallelism\"W\n" +
+	"\x0fPlanJobResponse\x12\x14\n" +
+	"\x05graph\x18\x01 \x01(\fR\x05graph\x12\x14\n" +
+	"\x05match\x18\x02 \x01(\fR\x05match\x12\x18\n" +
+	"\arefusal\x18\x03 \x01(\tR\arefusal\" \n" +
 	"\fWatchRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\"\xff\x01\n" +
 	"\x05Event\x12\x14\n" +
@@ -6785,11 +9272,22 @@ const file_cairn_proto_rawDesc = "" +
 	"\fFailureClass\x12\x1d\n" +
 	"\x19FAILURE_CLASS_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cFAILURE_CLASS_RESTORE_OBJECT\x10\x01\x12\x19\n" +
-	"\x15FAILURE_CLASS_PROGRAM\x10\x02*a\n" +
+	"\x15FAILURE_CLASS_PROGRAM\x10\x02*\x7f\n" +
+	"\vBarrierMode\x12\x18\n" +
+	"\x14BARRIER_MODE_ALIGNED\x10\x00\x12\x1a\n" +
+	"\x16BARRIER_MODE_UNALIGNED\x10\x01\x12\x1e\n" +
+	"\x1aBARRIER_MODE_AT_LEAST_ONCE\x10\x02\x12\x1a\n" +
+	"\x16BARRIER_MODE_SAVEPOINT\x10\x03*M\n" +
+	"\n" +
+	"Afterwards\x12\x14\n" +
+	"\x10AFTERWARDS_GO_ON\x10\x00\x12\x13\n" +
+	"\x0fAFTERWARDS_HOLD\x10\x01\x12\x14\n" +
+	"\x10AFTERWARDS_DRAIN\x10\x02*}\n" +
 	"\vOutcomeKind\x12\x1c\n" +
 	"\x18OUTCOME_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16OUTCOME_KIND_COMPLETED\x10\x01\x12\x18\n" +
-	"\x14OUTCOME_KIND_ABORTED\x10\x022H\n" +
+	"\x14OUTCOME_KIND_ABORTED\x10\x02\x12\x1a\n" +
+	"\x16OUTCOME_KIND_SAVEPOINT\x10\x032H\n" +
 	"\aSession\x12=\n" +
 	"\x06Attach\x12\x16.cairn.v1.AgentMessage\x1a\x17.cairn.v1.LeaderMessage(\x010\x012F\n" +
 	"\n" +
@@ -6798,7 +9296,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\bExchange\x12+\n" +
 	"\aChannel\x12\r.cairn.v1.Raw\x1a\r.cairn.v1.Raw(\x010\x012L\n" +
 	"\aMembers\x12A\n" +
-	"\bAnnounce\x12\x19.cairn.v1.AnnounceRequest\x1a\x1a.cairn.v1.AnnounceResponse2\x9c\b\n" +
+	"\bAnnounce\x12\x19.cairn.v1.AnnounceRequest\x1a\x1a.cairn.v1.AnnounceResponse2\xea\x0e\n" +
 	"\aControl\x12P\n" +
 	"\rClusterStatus\x12\x1e.cairn.v1.ClusterStatusRequest\x1a\x1f.cairn.v1.ClusterStatusResponse\x12J\n" +
 	"\vListWorkers\x12\x1c.cairn.v1.ListWorkersRequest\x1a\x1d.cairn.v1.ListWorkersResponse\x12G\n" +
@@ -6813,7 +9311,20 @@ const file_cairn_proto_rawDesc = "" +
 	"\x0fListCheckpoints\x12 .cairn.v1.ListCheckpointsRequest\x1a!.cairn.v1.ListCheckpointsResponse\x12P\n" +
 	"\rGetCheckpoint\x12\x1e.cairn.v1.GetCheckpointRequest\x1a\x1f.cairn.v1.GetCheckpointResponse\x12\\\n" +
 	"\x11TriggerCheckpoint\x12\".cairn.v1.TriggerCheckpointRequest\x1a#.cairn.v1.TriggerCheckpointResponse\x12Y\n" +
-	"\x10DeleteCheckpoint\x12!.cairn.v1.DeleteCheckpointRequest\x1a\".cairn.v1.DeleteCheckpointResponse\x122\n" +
+	"\x10DeleteCheckpoint\x12!.cairn.v1.DeleteCheckpointRequest\x1a\".cairn.v1.DeleteCheckpointResponse\x12P\n" +
+	"\rPinCheckpoint\x12\x1e.cairn.v1.PinCheckpointRequest\x1a\x1f.cairn.v1.PinCheckpointResponse\x12D\n" +
+	"\tWhyObject\x12\x1a.cairn.v1.WhyObjectRequest\x1a\x1b.cairn.v1.WhyObjectResponse\x12S\n" +
+	"\x0eCollectGarbage\x12\x1f.cairn.v1.CollectGarbageRequest\x1a .cairn.v1.CollectGarbageResponse\x12G\n" +
+	"\n" +
+	"SetOptions\x12\x1b.cairn.v1.SetOptionsRequest\x1a\x1c.cairn.v1.SetOptionsResponse\x12>\n" +
+	"\aStopJob\x12\x18.cairn.v1.StopJobRequest\x1a\x19.cairn.v1.StopJobResponse\x12G\n" +
+	"\n" +
+	"UpgradeJob\x12\x1b.cairn.v1.UpgradeJobRequest\x1a\x1c.cairn.v1.UpgradeJobResponse\x12@\n" +
+	"\aPlanJob\x12\x1a.cairn.v1.SubmitJobRequest\x1a\x19.cairn.v1.PlanJobResponse\x12@\n" +
+	"\aForkJob\x12\x18.cairn.v1.ForkJobRequest\x1a\x1b.cairn.v1.SubmitJobResponse\x12Y\n" +
+	"\x10TriggerSavepoint\x12!.cairn.v1.TriggerSavepointRequest\x1a\".cairn.v1.TriggerSavepointResponse\x12S\n" +
+	"\x0eListSavepoints\x12\x1f.cairn.v1.ListSavepointsRequest\x1a .cairn.v1.ListSavepointsResponse\x12Y\n" +
+	"\x10DisposeSavepoint\x12!.cairn.v1.DisposeSavepointRequest\x1a\".cairn.v1.DisposeSavepointResponse\x122\n" +
 	"\x05Watch\x12\x16.cairn.v1.WatchRequest\x1a\x0f.cairn.v1.Event0\x01B#Z!github.com/cairnstream/cairn/wireb\x06proto3"
 
 var (
@@ -6828,200 +9339,275 @@ func file_cairn_proto_rawDescGZIP() []byte {
 	return file_cairn_proto_rawDescData
 }
 
-var file_cairn_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_cairn_proto_msgTypes = make([]protoimpl.MessageInfo, 76)
+var file_cairn_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_cairn_proto_msgTypes = make([]protoimpl.MessageInfo, 106)
 var file_cairn_proto_goTypes = []any{
 	(ProcessState)(0),                 // 0: cairn.v1.ProcessState
 	(FailureClass)(0),                 // 1: cairn.v1.FailureClass
-	(OutcomeKind)(0),                  // 2: cairn.v1.OutcomeKind
-	(*LeaderHint)(nil),                // 3: cairn.v1.LeaderHint
-	(*IncarnationEnded)(nil),          // 4: cairn.v1.IncarnationEnded
-	(*AgentMessage)(nil),              // 5: cairn.v1.AgentMessage
-	(*Hello)(nil),                     // 6: cairn.v1.Hello
-	(*ProcessReport)(nil),             // 7: cairn.v1.ProcessReport
-	(*Heartbeat)(nil),                 // 8: cairn.v1.Heartbeat
-	(*ProcessStatus)(nil),             // 9: cairn.v1.ProcessStatus
-	(*Subtask)(nil),                   // 10: cairn.v1.Subtask
-	(*CheckpointAck)(nil),             // 11: cairn.v1.CheckpointAck
-	(*CheckpointDecline)(nil),         // 12: cairn.v1.CheckpointDecline
-	(*CommitDone)(nil),                // 13: cairn.v1.CommitDone
-	(*PlanResult)(nil),                // 14: cairn.v1.PlanResult
-	(*LogsResult)(nil),                // 15: cairn.v1.LogsResult
-	(*ProcessStats)(nil),              // 16: cairn.v1.ProcessStats
-	(*SourceTimes)(nil),               // 17: cairn.v1.SourceTimes
-	(*SourceTime)(nil),                // 18: cairn.v1.SourceTime
-	(*SubtaskStats)(nil),              // 19: cairn.v1.SubtaskStats
-	(*LeaderMessage)(nil),             // 20: cairn.v1.LeaderMessage
-	(*Welcome)(nil),                   // 21: cairn.v1.Welcome
-	(*Deploy)(nil),                    // 22: cairn.v1.Deploy
-	(*Placement)(nil),                 // 23: cairn.v1.Placement
-	(*Start)(nil),                     // 24: cairn.v1.Start
-	(*Peer)(nil),                      // 25: cairn.v1.Peer
-	(*Stop)(nil),                      // 26: cairn.v1.Stop
-	(*Trigger)(nil),                   // 27: cairn.v1.Trigger
-	(*Outcome)(nil),                   // 28: cairn.v1.Outcome
-	(*CommitsKnown)(nil),              // 29: cairn.v1.CommitsKnown
-	(*FinishCommits)(nil),             // 30: cairn.v1.FinishCommits
-	(*Plan)(nil),                      // 31: cairn.v1.Plan
-	(*Logs)(nil),                      // 32: cairn.v1.Logs
-	(*TaskMessage)(nil),               // 33: cairn.v1.TaskMessage
-	(*TaskHello)(nil),                 // 34: cairn.v1.TaskHello
-	(*TaskOrder)(nil),                 // 35: cairn.v1.TaskOrder
-	(*TaskWelcome)(nil),               // 36: cairn.v1.TaskWelcome
-	(*Raw)(nil),                       // 37: cairn.v1.Raw
-	(*AnnounceRequest)(nil),           // 38: cairn.v1.AnnounceRequest
-	(*AnnounceResponse)(nil),          // 39: cairn.v1.AnnounceResponse
-	(*ClusterStatusRequest)(nil),      // 40: cairn.v1.ClusterStatusRequest
-	(*ClusterStatusResponse)(nil),     // 41: cairn.v1.ClusterStatusResponse
-	(*Controller)(nil),                // 42: cairn.v1.Controller
-	(*ListWorkersRequest)(nil),        // 43: cairn.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),       // 44: cairn.v1.ListWorkersResponse
-	(*Worker)(nil),                    // 45: cairn.v1.Worker
-	(*ArtifactChunk)(nil),             // 46: cairn.v1.ArtifactChunk
-	(*PutArtifactResponse)(nil),       // 47: cairn.v1.PutArtifactResponse
-	(*SubmitJobRequest)(nil),          // 48: cairn.v1.SubmitJobRequest
-	(*SubmitJobResponse)(nil),         // 49: cairn.v1.SubmitJobResponse
-	(*ListJobsRequest)(nil),           // 50: cairn.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),          // 51: cairn.v1.ListJobsResponse
-	(*JobSummary)(nil),                // 52: cairn.v1.JobSummary
-	(*GetJobRequest)(nil),             // 53: cairn.v1.GetJobRequest
-	(*GetJobResponse)(nil),            // 54: cairn.v1.GetJobResponse
-	(*RestoreView)(nil),               // 55: cairn.v1.RestoreView
-	(*Damage)(nil),                    // 56: cairn.v1.Damage
-	(*DamagedObject)(nil),             // 57: cairn.v1.DamagedObject
-	(*PublishedSink)(nil),             // 58: cairn.v1.PublishedSink
-	(*SubtaskView)(nil),               // 59: cairn.v1.SubtaskView
-	(*Failure)(nil),                   // 60: cairn.v1.Failure
-	(*CancelJobRequest)(nil),          // 61: cairn.v1.CancelJobRequest
-	(*CancelJobResponse)(nil),         // 62: cairn.v1.CancelJobResponse
-	(*RestartJobRequest)(nil),         // 63: cairn.v1.RestartJobRequest
-	(*RestartJobResponse)(nil),        // 64: cairn.v1.RestartJobResponse
-	(*JobLogsRequest)(nil),            // 65: cairn.v1.JobLogsRequest
-	(*JobLogsResponse)(nil),           // 66: cairn.v1.JobLogsResponse
-	(*WorkerLog)(nil),                 // 67: cairn.v1.WorkerLog
-	(*ListCheckpointsRequest)(nil),    // 68: cairn.v1.ListCheckpointsRequest
-	(*ListCheckpointsResponse)(nil),   // 69: cairn.v1.ListCheckpointsResponse
-	(*CheckpointView)(nil),            // 70: cairn.v1.CheckpointView
-	(*GetCheckpointRequest)(nil),      // 71: cairn.v1.GetCheckpointRequest
-	(*GetCheckpointResponse)(nil),     // 72: cairn.v1.GetCheckpointResponse
-	(*TriggerCheckpointRequest)(nil),  // 73: cairn.v1.TriggerCheckpointRequest
-	(*TriggerCheckpointResponse)(nil), // 74: cairn.v1.TriggerCheckpointResponse
-	(*DeleteCheckpointRequest)(nil),   // 75: cairn.v1.DeleteCheckpointRequest
-	(*DeleteCheckpointResponse)(nil),  // 76: cairn.v1.DeleteCheckpointResponse
-	(*WatchRequest)(nil),              // 77: cairn.v1.WatchRequest
-	(*Event)(nil),                     // 78: cairn.v1.Event
+	(BarrierMode)(0),                  // 2: cairn.v1.BarrierMode
+	(Afterwards)(0),                   // 3: cairn.v1.Afterwards
+	(OutcomeKind)(0),                  // 4: cairn.v1.OutcomeKind
+	(*LeaderHint)(nil),                // 5: cairn.v1.LeaderHint
+	(*IncarnationEnded)(nil),          // 6: cairn.v1.IncarnationEnded
+	(*AgentMessage)(nil),              // 7: cairn.v1.AgentMessage
+	(*Hello)(nil),                     // 8: cairn.v1.Hello
+	(*ProcessReport)(nil),             // 9: cairn.v1.ProcessReport
+	(*Heartbeat)(nil),                 // 10: cairn.v1.Heartbeat
+	(*ProcessStatus)(nil),             // 11: cairn.v1.ProcessStatus
+	(*Subtask)(nil),                   // 12: cairn.v1.Subtask
+	(*CheckpointAck)(nil),             // 13: cairn.v1.CheckpointAck
+	(*CheckpointDecline)(nil),         // 14: cairn.v1.CheckpointDecline
+	(*CommitDone)(nil),                // 15: cairn.v1.CommitDone
+	(*PlanResult)(nil),                // 16: cairn.v1.PlanResult
+	(*LogsResult)(nil),                // 17: cairn.v1.LogsResult
+	(*ProcessStats)(nil),              // 18: cairn.v1.ProcessStats
+	(*AlignmentView)(nil),             // 19: cairn.v1.AlignmentView
+	(*AlignmentChannel)(nil),          // 20: cairn.v1.AlignmentChannel
+	(*SourceTimes)(nil),               // 21: cairn.v1.SourceTimes
+	(*SourceTime)(nil),                // 22: cairn.v1.SourceTime
+	(*SubtaskStats)(nil),              // 23: cairn.v1.SubtaskStats
+	(*LeaderMessage)(nil),             // 24: cairn.v1.LeaderMessage
+	(*Welcome)(nil),                   // 25: cairn.v1.Welcome
+	(*Deploy)(nil),                    // 26: cairn.v1.Deploy
+	(*RestorePoint)(nil),              // 27: cairn.v1.RestorePoint
+	(*Placement)(nil),                 // 28: cairn.v1.Placement
+	(*Start)(nil),                     // 29: cairn.v1.Start
+	(*Peer)(nil),                      // 30: cairn.v1.Peer
+	(*Stop)(nil),                      // 31: cairn.v1.Stop
+	(*Trigger)(nil),                   // 32: cairn.v1.Trigger
+	(*Outcome)(nil),                   // 33: cairn.v1.Outcome
+	(*CommitsKnown)(nil),              // 34: cairn.v1.CommitsKnown
+	(*FinishCommits)(nil),             // 35: cairn.v1.FinishCommits
+	(*Plan)(nil),                      // 36: cairn.v1.Plan
+	(*WriteSavepoint)(nil),            // 37: cairn.v1.WriteSavepoint
+	(*SavepointWritten)(nil),          // 38: cairn.v1.SavepointWritten
+	(*Logs)(nil),                      // 39: cairn.v1.Logs
+	(*TaskMessage)(nil),               // 40: cairn.v1.TaskMessage
+	(*TaskHello)(nil),                 // 41: cairn.v1.TaskHello
+	(*TaskOrder)(nil),                 // 42: cairn.v1.TaskOrder
+	(*TaskWelcome)(nil),               // 43: cairn.v1.TaskWelcome
+	(*Raw)(nil),                       // 44: cairn.v1.Raw
+	(*AnnounceRequest)(nil),           // 45: cairn.v1.AnnounceRequest
+	(*AnnounceResponse)(nil),          // 46: cairn.v1.AnnounceResponse
+	(*ClusterStatusRequest)(nil),      // 47: cairn.v1.ClusterStatusRequest
+	(*ClusterStatusResponse)(nil),     // 48: cairn.v1.ClusterStatusResponse
+	(*Controller)(nil),                // 49: cairn.v1.Controller
+	(*ListWorkersRequest)(nil),        // 50: cairn.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),       // 51: cairn.v1.ListWorkersResponse
+	(*Worker)(nil),                    // 52: cairn.v1.Worker
+	(*ArtifactChunk)(nil),             // 53: cairn.v1.ArtifactChunk
+	(*PutArtifactResponse)(nil),       // 54: cairn.v1.PutArtifactResponse
+	(*SubmitJobRequest)(nil),          // 55: cairn.v1.SubmitJobRequest
+	(*Origin)(nil),                    // 56: cairn.v1.Origin
+	(*SubmitJobResponse)(nil),         // 57: cairn.v1.SubmitJobResponse
+	(*ListJobsRequest)(nil),           // 58: cairn.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),          // 59: cairn.v1.ListJobsResponse
+	(*JobSummary)(nil),                // 60: cairn.v1.JobSummary
+	(*GetJobRequest)(nil),             // 61: cairn.v1.GetJobRequest
+	(*GetJobResponse)(nil),            // 62: cairn.v1.GetJobResponse
+	(*RestoreView)(nil),               // 63: cairn.v1.RestoreView
+	(*Damage)(nil),                    // 64: cairn.v1.Damage
+	(*DamagedObject)(nil),             // 65: cairn.v1.DamagedObject
+	(*PublishedSink)(nil),             // 66: cairn.v1.PublishedSink
+	(*SubtaskView)(nil),               // 67: cairn.v1.SubtaskView
+	(*Failure)(nil),                   // 68: cairn.v1.Failure
+	(*CancelJobRequest)(nil),          // 69: cairn.v1.CancelJobRequest
+	(*CancelJobResponse)(nil),         // 70: cairn.v1.CancelJobResponse
+	(*RestartJobRequest)(nil),         // 71: cairn.v1.RestartJobRequest
+	(*RestartJobResponse)(nil),        // 72: cairn.v1.RestartJobResponse
+	(*JobLogsRequest)(nil),            // 73: cairn.v1.JobLogsRequest
+	(*JobLogsResponse)(nil),           // 74: cairn.v1.JobLogsResponse
+	(*WorkerLog)(nil),                 // 75: cairn.v1.WorkerLog
+	(*ListCheckpointsRequest)(nil),    // 76: cairn.v1.ListCheckpointsRequest
+	(*ListCheckpointsResponse)(nil),   // 77: cairn.v1.ListCheckpointsResponse
+	(*CheckpointView)(nil),            // 78: cairn.v1.CheckpointView
+	(*GetCheckpointRequest)(nil),      // 79: cairn.v1.GetCheckpointRequest
+	(*GetCheckpointResponse)(nil),     // 80: cairn.v1.GetCheckpointResponse
+	(*TriggerCheckpointRequest)(nil),  // 81: cairn.v1.TriggerCheckpointRequest
+	(*TriggerCheckpointResponse)(nil), // 82: cairn.v1.TriggerCheckpointResponse
+	(*DeleteCheckpointRequest)(nil),   // 83: cairn.v1.DeleteCheckpointRequest
+	(*DeleteCheckpointResponse)(nil),  // 84: cairn.v1.DeleteCheckpointResponse
+	(*PinCheckpointRequest)(nil),      // 85: cairn.v1.PinCheckpointRequest
+	(*PinCheckpointResponse)(nil),     // 86: cairn.v1.PinCheckpointResponse
+	(*WhyObjectRequest)(nil),          // 87: cairn.v1.WhyObjectRequest
+	(*WhyObjectResponse)(nil),         // 88: cairn.v1.WhyObjectResponse
+	(*ObjectReason)(nil),              // 89: cairn.v1.ObjectReason
+	(*CollectGarbageRequest)(nil),     // 90: cairn.v1.CollectGarbageRequest
+	(*CollectGarbageResponse)(nil),    // 91: cairn.v1.CollectGarbageResponse
+	(*GarbageObject)(nil),             // 92: cairn.v1.GarbageObject
+	(*SetOptionsRequest)(nil),         // 93: cairn.v1.SetOptionsRequest
+	(*SetOptionsResponse)(nil),        // 94: cairn.v1.SetOptionsResponse
+	(*SavepointRequest)(nil),          // 95: cairn.v1.SavepointRequest
+	(*TriggerSavepointRequest)(nil),   // 96: cairn.v1.TriggerSavepointRequest
+	(*TriggerSavepointResponse)(nil),  // 97: cairn.v1.TriggerSavepointResponse
+	(*Savepoint)(nil),                 // 98: cairn.v1.Savepoint
+	(*ListSavepointsRequest)(nil),     // 99: cairn.v1.ListSavepointsRequest
+	(*ListSavepointsResponse)(nil),    // 100: cairn.v1.ListSavepointsResponse
+	(*DisposeSavepointRequest)(nil),   // 101: cairn.v1.DisposeSavepointRequest
+	(*DisposeSavepointResponse)(nil),  // 102: cairn.v1.DisposeSavepointResponse
+	(*StopJobRequest)(nil),            // 103: cairn.v1.StopJobRequest
+	(*StopJobResponse)(nil),           // 104: cairn.v1.StopJobResponse
+	(*UpgradeJobRequest)(nil),         // 105: cairn.v1.UpgradeJobRequest
+	(*UpgradeJobResponse)(nil),        // 106: cairn.v1.UpgradeJobResponse
+	(*ForkJobRequest)(nil),            // 107: cairn.v1.ForkJobRequest
+	(*PlanJobResponse)(nil),           // 108: cairn.v1.PlanJobResponse
+	(*WatchRequest)(nil),              // 109: cairn.v1.WatchRequest
+	(*Event)(nil),                     // 110: cairn.v1.Event
 }
 var file_cairn_proto_depIdxs = []int32{
-	6,  // 0: cairn.v1.AgentMessage.hello:type_name -> cairn.v1.Hello
-	8,  // 1: cairn.v1.AgentMessage.heartbeat:type_name -> cairn.v1.Heartbeat
-	9,  // 2: cairn.v1.AgentMessage.status:type_name -> cairn.v1.ProcessStatus
-	11, // 3: cairn.v1.AgentMessage.ack:type_name -> cairn.v1.CheckpointAck
-	12, // 4: cairn.v1.AgentMessage.decline:type_name -> cairn.v1.CheckpointDecline
-	13, // 5: cairn.v1.AgentMessage.commit_done:type_name -> cairn.v1.CommitDone
-	14, // 6: cairn.v1.AgentMessage.plan_result:type_name -> cairn.v1.PlanResult
-	15, // 7: cairn.v1.AgentMessage.logs_result:type_name -> cairn.v1.LogsResult
-	16, // 8: cairn.v1.AgentMessage.stats:type_name -> cairn.v1.ProcessStats
-	17, // 9: cairn.v1.AgentMessage.source_times:type_name -> cairn.v1.SourceTimes
-	7,  // 10: cairn.v1.Hello.processes:type_name -> cairn.v1.ProcessReport
-	9,  // 11: cairn.v1.ProcessReport.status:type_name -> cairn.v1.ProcessStatus
-	11, // 12: cairn.v1.ProcessReport.acks:type_name -> cairn.v1.CheckpointAck
-	12, // 13: cairn.v1.ProcessReport.declines:type_name -> cairn.v1.CheckpointDecline
-	13, // 14: cairn.v1.ProcessReport.commits:type_name -> cairn.v1.CommitDone
-	0,  // 15: cairn.v1.ProcessStatus.state:type_name -> cairn.v1.ProcessState
-	10, // 16: cairn.v1.ProcessStatus.subtasks:type_name -> cairn.v1.Subtask
-	1,  // 17: cairn.v1.ProcessStatus.class:type_name -> cairn.v1.FailureClass
-	19, // 18: cairn.v1.ProcessStats.subtasks:type_name -> cairn.v1.SubtaskStats
-	18, // 19: cairn.v1.SourceTimes.times:type_name -> cairn.v1.SourceTime
-	10, // 20: cairn.v1.SubtaskStats.subtask:type_name -> cairn.v1.Subtask
-	21, // 21: cairn.v1.LeaderMessage.welcome:type_name -> cairn.v1.Welcome
-	22, // 22: cairn.v1.LeaderMessage.deploy:type_name -> cairn.v1.Deploy
-	24, // 23: cairn.v1.LeaderMessage.start:type_name -> cairn.v1.Start
-	26, // 24: cairn.v1.LeaderMessage.stop:type_name -> cairn.v1.Stop
-	27, // 25: cairn.v1.LeaderMessage.trigger:type_name -> cairn.v1.Trigger
-	28, // 26: cairn.v1.LeaderMessage.outcome:type_name -> cairn.v1.Outcome
-	31, // 27: cairn.v1.LeaderMessage.plan:type_name -> cairn.v1.Plan
-	32, // 28: cairn.v1.LeaderMessage.logs:type_name -> cairn.v1.Logs
-	29, // 29: cairn.v1.LeaderMessage.commits_known:type_name -> cairn.v1.CommitsKnown
-	30, // 30: cairn.v1.LeaderMessage.finish_commits:type_name -> cairn.v1.FinishCommits
-	17, // 31: cairn.v1.LeaderMessage.source_times:type_name -> cairn.v1.SourceTimes
-	23, // 32: cairn.v1.Deploy.placements:type_name -> cairn.v1.Placement
-	10, // 33: cairn.v1.Placement.subtask:type_name -> cairn.v1.Subtask
-	25, // 34: cairn.v1.Start.peers:type_name -> cairn.v1.Peer
-	2,  // 35: cairn.v1.Outcome.kind:type_name -> cairn.v1.OutcomeKind
-	34, // 36: cairn.v1.TaskMessage.hello:type_name -> cairn.v1.TaskHello
-	9,  // 37: cairn.v1.TaskMessage.status:type_name -> cairn.v1.ProcessStatus
-	11, // 38: cairn.v1.TaskMessage.ack:type_name -> cairn.v1.CheckpointAck
-	12, // 39: cairn.v1.TaskMessage.decline:type_name -> cairn.v1.CheckpointDecline
-	13, // 40: cairn.v1.TaskMessage.commit_done:type_name -> cairn.v1.CommitDone
-	16, // 41: cairn.v1.TaskMessage.stats:type_name -> cairn.v1.ProcessStats
-	17, // 42: cairn.v1.TaskMessage.source_times:type_name -> cairn.v1.SourceTimes
-	36, // 43: cairn.v1.TaskOrder.welcome:type_name -> cairn.v1.TaskWelcome
-	22, // 44: cairn.v1.TaskOrder.deploy:type_name -> cairn.v1.Deploy
-	24, // 45: cairn.v1.TaskOrder.start:type_name -> cairn.v1.Start
-	26, // 46: cairn.v1.TaskOrder.stop:type_name -> cairn.v1.Stop
-	27, // 47: cairn.v1.TaskOrder.trigger:type_name -> cairn.v1.Trigger
-	28, // 48: cairn.v1.TaskOrder.outcome:type_name -> cairn.v1.Outcome
-	29, // 49: cairn.v1.TaskOrder.commits_known:type_name -> cairn.v1.CommitsKnown
-	30, // 50: cairn.v1.TaskOrder.finish_commits:type_name -> cairn.v1.FinishCommits
-	17, // 51: cairn.v1.TaskOrder.source_times:type_name -> cairn.v1.SourceTimes
-	42, // 52: cairn.v1.ClusterStatusResponse.controllers:type_name -> cairn.v1.Controller
-	45, // 53: cairn.v1.ListWorkersResponse.workers:type_name -> cairn.v1.Worker
-	52, // 54: cairn.v1.ListJobsResponse.jobs:type_name -> cairn.v1.JobSummary
-	52, // 55: cairn.v1.GetJobResponse.summary:type_name -> cairn.v1.JobSummary
-	59, // 56: cairn.v1.GetJobResponse.subtasks:type_name -> cairn.v1.SubtaskView
-	60, // 57: cairn.v1.GetJobResponse.failures:type_name -> cairn.v1.Failure
-	16, // 58: cairn.v1.GetJobResponse.stats:type_name -> cairn.v1.ProcessStats
-	55, // 59: cairn.v1.GetJobResponse.restores:type_name -> cairn.v1.RestoreView
-	56, // 60: cairn.v1.GetJobResponse.damage:type_name -> cairn.v1.Damage
-	57, // 61: cairn.v1.Damage.objects:type_name -> cairn.v1.DamagedObject
-	58, // 62: cairn.v1.Damage.published:type_name -> cairn.v1.PublishedSink
-	10, // 63: cairn.v1.SubtaskView.subtask:type_name -> cairn.v1.Subtask
-	19, // 64: cairn.v1.SubtaskView.stats:type_name -> cairn.v1.SubtaskStats
-	58, // 65: cairn.v1.RestartJobResponse.again:type_name -> cairn.v1.PublishedSink
-	67, // 66: cairn.v1.JobLogsResponse.logs:type_name -> cairn.v1.WorkerLog
-	70, // 67: cairn.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.v1.CheckpointView
-	70, // 68: cairn.v1.GetCheckpointResponse.checkpoint:type_name -> cairn.v1.CheckpointView
-	5,  // 69: cairn.v1.Session.Attach:input_type -> cairn.v1.AgentMessage
-	33, // 70: cairn.v1.Supervisor.Attach:input_type -> cairn.v1.TaskMessage
-	37, // 71: cairn.v1.Exchange.Channel:input_type -> cairn.v1.Raw
-	38, // 72: cairn.v1.Members.Announce:input_type -> cairn.v1.AnnounceRequest
-	40, // 73: cairn.v1.Control.ClusterStatus:input_type -> cairn.v1.ClusterStatusRequest
-	43, // 74: cairn.v1.Control.ListWorkers:input_type -> cairn.v1.ListWorkersRequest
-	46, // 75: cairn.v1.Control.PutArtifact:input_type -> cairn.v1.ArtifactChunk
-	48, // 76: cairn.v1.Control.SubmitJob:input_type -> cairn.v1.SubmitJobRequest
-	50, // 77: cairn.v1.Control.ListJobs:input_type -> cairn.v1.ListJobsRequest
-	53, // 78: cairn.v1.Control.GetJob:input_type -> cairn.v1.GetJobRequest
-	61, // 79: cairn.v1.Control.CancelJob:input_type -> cairn.v1.CancelJobRequest
-	63, // 80: cairn.v1.Control.RestartJob:input_type -> cairn.v1.RestartJobRequest
-	65, // 81: cairn.v1.Control.JobLogs:input_type -> cairn.v1.JobLogsRequest
-	68, // 82: cairn.v1.Control.ListCheckpoints:input_type -> cairn.v1.ListCheckpointsRequest
-	71, // 83: cairn.v1.Control.GetCheckpoint:input_type -> cairn.v1.GetCheckpointRequest
-	73, // 84: cairn.v1.Control.TriggerCheckpoint:input_type -> cairn.v1.TriggerCheckpointRequest
-	75, // 85: cairn.v1.Control.DeleteCheckpoint:input_type -> cairn.v1.DeleteCheckpointRequest
-	77, // 86: cairn.v1.Control.Watch:input_type -> cairn.v1.WatchRequest
-	20, // 87: cairn.v1.Session.Attach:output_type -> cairn.v1.LeaderMessage
-	35, // 88: cairn.v1.Supervisor.Attach:output_type -> cairn.v1.TaskOrder
-	37, // 89: cairn.v1.Exchange.Channel:output_type -> cairn.v1.Raw
-	39, // 90: cairn.v1.Members.Announce:output_type -> cairn.v1.AnnounceResponse
-	41, // 91: cairn.v1.Control.ClusterStatus:output_type -> cairn.v1.ClusterStatusResponse
-	44, // 92: cairn.v1.Control.ListWorkers:output_type -> cairn.v1.ListWorkersResponse
-	47, // 93: cairn.v1.Control.PutArtifact:output_type -> cairn.v1.PutArtifactResponse
-	49, // 94: cairn.v1.Control.SubmitJob:output_type -> cairn.v1.SubmitJobResponse
-	51, // 95: cairn.v1.Control.ListJobs:output_type -> cairn.v1.ListJobsResponse
-	54, // 96: cairn.v1.Control.GetJob:output_type -> cairn.v1.GetJobResponse
-	62, // 97: cairn.v1.Control.CancelJob:output_type -> cairn.v1.CancelJobResponse
-	64, // 98: cairn.v1.Control.RestartJob:output_type -> cairn.v1.RestartJobResponse
-	66, // 99: cairn.v1.Control.JobLogs:output_type -> cairn.v1.JobLogsResponse
-	69, // 100: cairn.v1.Control.ListCheckpoints:output_type -> cairn.v1.ListCheckpointsResponse
-	72, // 101: cairn.v1.Control.GetCheckpoint:output_type -> cairn.v1.GetCheckpointResponse
-	74, // 102: cairn.v1.Control.TriggerCheckpoint:output_type -> cairn.v1.TriggerCheckpointResponse
-	76, // 103: cairn.v1.Control.DeleteCheckpoint:output_type -> cairn.v1.DeleteCheckpointResponse
-	78, // 104: cairn.v1.Control.Watch:output_type -> cairn.v1.Event
-	87, // [87:105] is the sub-list for method output_type
-	69, // [69:87] is the sub-list for method input_type
-	69, // [69:69] is the sub-list for extension type_name
-	69, // [69:69] is the sub-list for extension extendee
-	0,  // [0:69] is the sub-list for field type_name
+	8,   // 0: cairn.v1.AgentMessage.hello:type_name -> cairn.v1.Hello
+	10,  // 1: cairn.v1.AgentMessage.heartbeat:type_name -> cairn.v1.Heartbeat
+	11,  // 2: cairn.v1.AgentMessage.status:type_name -> cairn.v1.ProcessStatus
+	13,  // 3: cairn.v1.AgentMessage.ack:type_name -> cairn.v1.CheckpointAck
+	14,  // 4: cairn.v1.AgentMessage.decline:type_name -> cairn.v1.CheckpointDecline
+	15,  // 5: cairn.v1.AgentMessage.commit_done:type_name -> cairn.v1.CommitDone
+	16,  // 6: cairn.v1.AgentMessage.plan_result:type_name -> cairn.v1.PlanResult
+	17,  // 7: cairn.v1.AgentMessage.logs_result:type_name -> cairn.v1.LogsResult
+	18,  // 8: cairn.v1.AgentMessage.stats:type_name -> cairn.v1.ProcessStats
+	21,  // 9: cairn.v1.AgentMessage.source_times:type_name -> cairn.v1.SourceTimes
+	38,  // 10: cairn.v1.AgentMessage.savepoint_written:type_name -> cairn.v1.SavepointWritten
+	9,   // 11: cairn.v1.Hello.processes:type_name -> cairn.v1.ProcessReport
+	11,  // 12: cairn.v1.ProcessReport.status:type_name -> cairn.v1.ProcessStatus
+	13,  // 13: cairn.v1.ProcessReport.acks:type_name -> cairn.v1.CheckpointAck
+	14,  // 14: cairn.v1.ProcessReport.declines:type_name -> cairn.v1.CheckpointDecline
+	15,  // 15: cairn.v1.ProcessReport.commits:type_name -> cairn.v1.CommitDone
+	0,   // 16: cairn.v1.ProcessStatus.state:type_name -> cairn.v1.ProcessState
+	12,  // 17: cairn.v1.ProcessStatus.subtasks:type_name -> cairn.v1.Subtask
+	1,   // 18: cairn.v1.ProcessStatus.class:type_name -> cairn.v1.FailureClass
+	23,  // 19: cairn.v1.ProcessStats.subtasks:type_name -> cairn.v1.SubtaskStats
+	19,  // 20: cairn.v1.ProcessStats.alignments:type_name -> cairn.v1.AlignmentView
+	12,  // 21: cairn.v1.AlignmentView.subtask:type_name -> cairn.v1.Subtask
+	20,  // 22: cairn.v1.AlignmentView.waiting_for:type_name -> cairn.v1.AlignmentChannel
+	12,  // 23: cairn.v1.AlignmentChannel.from:type_name -> cairn.v1.Subtask
+	22,  // 24: cairn.v1.SourceTimes.times:type_name -> cairn.v1.SourceTime
+	12,  // 25: cairn.v1.SubtaskStats.subtask:type_name -> cairn.v1.Subtask
+	25,  // 26: cairn.v1.LeaderMessage.welcome:type_name -> cairn.v1.Welcome
+	26,  // 27: cairn.v1.LeaderMessage.deploy:type_name -> cairn.v1.Deploy
+	29,  // 28: cairn.v1.LeaderMessage.start:type_name -> cairn.v1.Start
+	31,  // 29: cairn.v1.LeaderMessage.stop:type_name -> cairn.v1.Stop
+	32,  // 30: cairn.v1.LeaderMessage.trigger:type_name -> cairn.v1.Trigger
+	33,  // 31: cairn.v1.LeaderMessage.outcome:type_name -> cairn.v1.Outcome
+	36,  // 32: cairn.v1.LeaderMessage.plan:type_name -> cairn.v1.Plan
+	39,  // 33: cairn.v1.LeaderMessage.logs:type_name -> cairn.v1.Logs
+	34,  // 34: cairn.v1.LeaderMessage.commits_known:type_name -> cairn.v1.CommitsKnown
+	35,  // 35: cairn.v1.LeaderMessage.finish_commits:type_name -> cairn.v1.FinishCommits
+	21,  // 36: cairn.v1.LeaderMessage.source_times:type_name -> cairn.v1.SourceTimes
+	37,  // 37: cairn.v1.LeaderMessage.write_savepoint:type_name -> cairn.v1.WriteSavepoint
+	28,  // 38: cairn.v1.Deploy.placements:type_name -> cairn.v1.Placement
+	27,  // 39: cairn.v1.Deploy.restore:type_name -> cairn.v1.RestorePoint
+	12,  // 40: cairn.v1.Placement.subtask:type_name -> cairn.v1.Subtask
+	30,  // 41: cairn.v1.Start.peers:type_name -> cairn.v1.Peer
+	2,   // 42: cairn.v1.Trigger.mode:type_name -> cairn.v1.BarrierMode
+	3,   // 43: cairn.v1.Trigger.afterwards:type_name -> cairn.v1.Afterwards
+	4,   // 44: cairn.v1.Outcome.kind:type_name -> cairn.v1.OutcomeKind
+	27,  // 45: cairn.v1.Plan.restore:type_name -> cairn.v1.RestorePoint
+	41,  // 46: cairn.v1.TaskMessage.hello:type_name -> cairn.v1.TaskHello
+	11,  // 47: cairn.v1.TaskMessage.status:type_name -> cairn.v1.ProcessStatus
+	13,  // 48: cairn.v1.TaskMessage.ack:type_name -> cairn.v1.CheckpointAck
+	14,  // 49: cairn.v1.TaskMessage.decline:type_name -> cairn.v1.CheckpointDecline
+	15,  // 50: cairn.v1.TaskMessage.commit_done:type_name -> cairn.v1.CommitDone
+	18,  // 51: cairn.v1.TaskMessage.stats:type_name -> cairn.v1.ProcessStats
+	21,  // 52: cairn.v1.TaskMessage.source_times:type_name -> cairn.v1.SourceTimes
+	38,  // 53: cairn.v1.TaskMessage.savepoint_written:type_name -> cairn.v1.SavepointWritten
+	43,  // 54: cairn.v1.TaskOrder.welcome:type_name -> cairn.v1.TaskWelcome
+	26,  // 55: cairn.v1.TaskOrder.deploy:type_name -> cairn.v1.Deploy
+	29,  // 56: cairn.v1.TaskOrder.start:type_name -> cairn.v1.Start
+	31,  // 57: cairn.v1.TaskOrder.stop:type_name -> cairn.v1.Stop
+	32,  // 58: cairn.v1.TaskOrder.trigger:type_name -> cairn.v1.Trigger
+	33,  // 59: cairn.v1.TaskOrder.outcome:type_name -> cairn.v1.Outcome
+	34,  // 60: cairn.v1.TaskOrder.commits_known:type_name -> cairn.v1.CommitsKnown
+	35,  // 61: cairn.v1.TaskOrder.finish_commits:type_name -> cairn.v1.FinishCommits
+	21,  // 62: cairn.v1.TaskOrder.source_times:type_name -> cairn.v1.SourceTimes
+	37,  // 63: cairn.v1.TaskOrder.write_savepoint:type_name -> cairn.v1.WriteSavepoint
+	49,  // 64: cairn.v1.ClusterStatusResponse.controllers:type_name -> cairn.v1.Controller
+	52,  // 65: cairn.v1.ListWorkersResponse.workers:type_name -> cairn.v1.Worker
+	56,  // 66: cairn.v1.SubmitJobRequest.origin:type_name -> cairn.v1.Origin
+	60,  // 67: cairn.v1.ListJobsResponse.jobs:type_name -> cairn.v1.JobSummary
+	60,  // 68: cairn.v1.GetJobResponse.summary:type_name -> cairn.v1.JobSummary
+	67,  // 69: cairn.v1.GetJobResponse.subtasks:type_name -> cairn.v1.SubtaskView
+	68,  // 70: cairn.v1.GetJobResponse.failures:type_name -> cairn.v1.Failure
+	18,  // 71: cairn.v1.GetJobResponse.stats:type_name -> cairn.v1.ProcessStats
+	63,  // 72: cairn.v1.GetJobResponse.restores:type_name -> cairn.v1.RestoreView
+	64,  // 73: cairn.v1.GetJobResponse.damage:type_name -> cairn.v1.Damage
+	65,  // 74: cairn.v1.Damage.objects:type_name -> cairn.v1.DamagedObject
+	66,  // 75: cairn.v1.Damage.published:type_name -> cairn.v1.PublishedSink
+	12,  // 76: cairn.v1.SubtaskView.subtask:type_name -> cairn.v1.Subtask
+	23,  // 77: cairn.v1.SubtaskView.stats:type_name -> cairn.v1.SubtaskStats
+	66,  // 78: cairn.v1.RestartJobResponse.again:type_name -> cairn.v1.PublishedSink
+	75,  // 79: cairn.v1.JobLogsResponse.logs:type_name -> cairn.v1.WorkerLog
+	78,  // 80: cairn.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.v1.CheckpointView
+	78,  // 81: cairn.v1.GetCheckpointResponse.checkpoint:type_name -> cairn.v1.CheckpointView
+	19,  // 82: cairn.v1.GetCheckpointResponse.alignments:type_name -> cairn.v1.AlignmentView
+	89,  // 83: cairn.v1.WhyObjectResponse.reasons:type_name -> cairn.v1.ObjectReason
+	92,  // 84: cairn.v1.CollectGarbageResponse.objects:type_name -> cairn.v1.GarbageObject
+	95,  // 85: cairn.v1.TriggerSavepointRequest.savepoint:type_name -> cairn.v1.SavepointRequest
+	98,  // 86: cairn.v1.TriggerSavepointResponse.savepoint:type_name -> cairn.v1.Savepoint
+	98,  // 87: cairn.v1.ListSavepointsResponse.savepoints:type_name -> cairn.v1.Savepoint
+	95,  // 88: cairn.v1.StopJobRequest.savepoint:type_name -> cairn.v1.SavepointRequest
+	98,  // 89: cairn.v1.StopJobResponse.savepoint:type_name -> cairn.v1.Savepoint
+	7,   // 90: cairn.v1.Session.Attach:input_type -> cairn.v1.AgentMessage
+	40,  // 91: cairn.v1.Supervisor.Attach:input_type -> cairn.v1.TaskMessage
+	44,  // 92: cairn.v1.Exchange.Channel:input_type -> cairn.v1.Raw
+	45,  // 93: cairn.v1.Members.Announce:input_type -> cairn.v1.AnnounceRequest
+	47,  // 94: cairn.v1.Control.ClusterStatus:input_type -> cairn.v1.ClusterStatusRequest
+	50,  // 95: cairn.v1.Control.ListWorkers:input_type -> cairn.v1.ListWorkersRequest
+	53,  // 96: cairn.v1.Control.PutArtifact:input_type -> cairn.v1.ArtifactChunk
+	55,  // 97: cairn.v1.Control.SubmitJob:input_type -> cairn.v1.SubmitJobRequest
+	58,  // 98: cairn.v1.Control.ListJobs:input_type -> cairn.v1.ListJobsRequest
+	61,  // 99: cairn.v1.Control.GetJob:input_type -> cairn.v1.GetJobRequest
+	69,  // 100: cairn.v1.Control.CancelJob:input_type -> cairn.v1.CancelJobRequest
+	71,  // 101: cairn.v1.Control.RestartJob:input_type -> cairn.v1.RestartJobRequest
+	73,  // 102: cairn.v1.Control.JobLogs:input_type -> cairn.v1.JobLogsRequest
+	76,  // 103: cairn.v1.Control.ListCheckpoints:input_type -> cairn.v1.ListCheckpointsRequest
+	79,  // 104: cairn.v1.Control.GetCheckpoint:input_type -> cairn.v1.GetCheckpointRequest
+	81,  // 105: cairn.v1.Control.TriggerCheckpoint:input_type -> cairn.v1.TriggerCheckpointRequest
+	83,  // 106: cairn.v1.Control.DeleteCheckpoint:input_type -> cairn.v1.DeleteCheckpointRequest
+	85,  // 107: cairn.v1.Control.PinCheckpoint:input_type -> cairn.v1.PinCheckpointRequest
+	87,  // 108: cairn.v1.Control.WhyObject:input_type -> cairn.v1.WhyObjectRequest
+	90,  // 109: cairn.v1.Control.CollectGarbage:input_type -> cairn.v1.CollectGarbageRequest
+	93,  // 110: cairn.v1.Control.SetOptions:input_type -> cairn.v1.SetOptionsRequest
+	103, // 111: cairn.v1.Control.StopJob:input_type -> cairn.v1.StopJobRequest
+	105, // 112: cairn.v1.Control.UpgradeJob:input_type -> cairn.v1.UpgradeJobRequest
+	55,  // 113: cairn.v1.Control.PlanJob:input_type -> cairn.v1.SubmitJobRequest
+	107, // 114: cairn.v1.Control.ForkJob:input_type -> cairn.v1.ForkJobRequest
+	96,  // 115: cairn.v1.Control.TriggerSavepoint:input_type -> cairn.v1.TriggerSavepointRequest
+	99,  // 116: cairn.v1.Control.ListSavepoints:input_type -> cairn.v1.ListSavepointsRequest
+	101, // 117: cairn.v1.Control.DisposeSavepoint:input_type -> cairn.v1.DisposeSavepointRequest
+	109, // 118: cairn.v1.Control.Watch:input_type -> cairn.v1.WatchRequest
+	24,  // 119: cairn.v1.Session.Attach:output_type -> cairn.v1.LeaderMessage
+	42,  // 120: cairn.v1.Supervisor.Attach:output_type -> cairn.v1.TaskOrder
+	44,  // 121: cairn.v1.Exchange.Channel:output_type -> cairn.v1.Raw
+	46,  // 122: cairn.v1.Members.Announce:output_type -> cairn.v1.AnnounceResponse
+	48,  // 123: cairn.v1.Control.ClusterStatus:output_type -> cairn.v1.ClusterStatusResponse
+	51,  // 124: cairn.v1.Control.ListWorkers:output_type -> cairn.v1.ListWorkersResponse
+	54,  // 125: cairn.v1.Control.PutArtifact:output_type -> cairn.v1.PutArtifactResponse
+	57,  // 126: cairn.v1.Control.SubmitJob:output_type -> cairn.v1.SubmitJobResponse
+	59,  // 127: cairn.v1.Control.ListJobs:output_type -> cairn.v1.ListJobsResponse
+	62,  // 128: cairn.v1.Control.GetJob:output_type -> cairn.v1.GetJobResponse
+	70,  // 129: cairn.v1.Control.CancelJob:output_type -> cairn.v1.CancelJobResponse
+	72,  // 130: cairn.v1.Control.RestartJob:output_type -> cairn.v1.RestartJobResponse
+	74,  // 131: cairn.v1.Control.JobLogs:output_type -> cairn.v1.JobLogsResponse
+	77,  // 132: cairn.v1.Control.ListCheckpoints:output_type -> cairn.v1.ListCheckpointsResponse
+	80,  // 133: cairn.v1.Control.GetCheckpoint:output_type -> cairn.v1.GetCheckpointResponse
+	82,  // 134: cairn.v1.Control.TriggerCheckpoint:output_type -> cairn.v1.TriggerCheckpointResponse
+	84,  // 135: cairn.v1.Control.DeleteCheckpoint:output_type -> cairn.v1.DeleteCheckpointResponse
+	86,  // 136: cairn.v1.Control.PinCheckpoint:output_type -> cairn.v1.PinCheckpointResponse
+	88,  // 137: cairn.v1.Control.WhyObject:output_type -> cairn.v1.WhyObjectResponse
+	91,  // 138: cairn.v1.Control.CollectGarbage:output_type -> cairn.v1.CollectGarbageResponse
+	94,  // 139: cairn.v1.Control.SetOptions:output_type -> cairn.v1.SetOptionsResponse
+	104, // 140: cairn.v1.Control.StopJob:output_type -> cairn.v1.StopJobResponse
+	106, // 141: cairn.v1.Control.UpgradeJob:output_type -> cairn.v1.UpgradeJobResponse
+	108, // 142: cairn.v1.Control.PlanJob:output_type -> cairn.v1.PlanJobResponse
+	57,  // 143: cairn.v1.Control.ForkJob:output_type -> cairn.v1.SubmitJobResponse
+	97,  // 144: cairn.v1.Control.TriggerSavepoint:output_type -> cairn.v1.TriggerSavepointResponse
+	100, // 145: cairn.v1.Control.ListSavepoints:output_type -> cairn.v1.ListSavepointsResponse
+	102, // 146: cairn.v1.Control.DisposeSavepoint:output_type -> cairn.v1.DisposeSavepointResponse
+	110, // 147: cairn.v1.Control.Watch:output_type -> cairn.v1.Event
+	119, // [119:148] is the sub-list for method output_type
+	90,  // [90:119] is the sub-list for method input_type
+	90,  // [90:90] is the sub-list for extension type_name
+	90,  // [90:90] is the sub-list for extension extendee
+	0,   // [0:90] is the sub-list for field type_name
 }
 
 func init() { file_cairn_proto_init() }
@@ -7040,8 +9626,9 @@ func file_cairn_proto_init() {
 		(*AgentMessage_LogsResult)(nil),
 		(*AgentMessage_Stats)(nil),
 		(*AgentMessage_SourceTimes)(nil),
+		(*AgentMessage_SavepointWritten)(nil),
 	}
-	file_cairn_proto_msgTypes[17].OneofWrappers = []any{
+	file_cairn_proto_msgTypes[19].OneofWrappers = []any{
 		(*LeaderMessage_Welcome)(nil),
 		(*LeaderMessage_Deploy)(nil),
 		(*LeaderMessage_Start)(nil),
@@ -7053,8 +9640,9 @@ func file_cairn_proto_init() {
 		(*LeaderMessage_CommitsKnown)(nil),
 		(*LeaderMessage_FinishCommits)(nil),
 		(*LeaderMessage_SourceTimes)(nil),
+		(*LeaderMessage_WriteSavepoint)(nil),
 	}
-	file_cairn_proto_msgTypes[30].OneofWrappers = []any{
+	file_cairn_proto_msgTypes[35].OneofWrappers = []any{
 		(*TaskMessage_Hello)(nil),
 		(*TaskMessage_Status)(nil),
 		(*TaskMessage_Ack)(nil),
@@ -7062,8 +9650,9 @@ func file_cairn_proto_init() {
 		(*TaskMessage_CommitDone)(nil),
 		(*TaskMessage_Stats)(nil),
 		(*TaskMessage_SourceTimes)(nil),
+		(*TaskMessage_SavepointWritten)(nil),
 	}
-	file_cairn_proto_msgTypes[32].OneofWrappers = []any{
+	file_cairn_proto_msgTypes[37].OneofWrappers = []any{
 		(*TaskOrder_Welcome)(nil),
 		(*TaskOrder_Deploy)(nil),
 		(*TaskOrder_Start)(nil),
@@ -7073,14 +9662,15 @@ func file_cairn_proto_init() {
 		(*TaskOrder_CommitsKnown)(nil),
 		(*TaskOrder_FinishCommits)(nil),
 		(*TaskOrder_SourceTimes)(nil),
+		(*TaskOrder_WriteSavepoint)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cairn_proto_rawDesc), len(file_cairn_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   76,
+			NumEnums:      5,
+			NumMessages:   106,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

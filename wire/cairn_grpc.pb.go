@@ -465,6 +465,17 @@ const (
 	Control_GetCheckpoint_FullMethodName     = "/cairn.v1.Control/GetCheckpoint"
 	Control_TriggerCheckpoint_FullMethodName = "/cairn.v1.Control/TriggerCheckpoint"
 	Control_DeleteCheckpoint_FullMethodName  = "/cairn.v1.Control/DeleteCheckpoint"
+	Control_PinCheckpoint_FullMethodName     = "/cairn.v1.Control/PinCheckpoint"
+	Control_WhyObject_FullMethodName         = "/cairn.v1.Control/WhyObject"
+	Control_CollectGarbage_FullMethodName    = "/cairn.v1.Control/CollectGarbage"
+	Control_SetOptions_FullMethodName        = "/cairn.v1.Control/SetOptions"
+	Control_StopJob_FullMethodName           = "/cairn.v1.Control/StopJob"
+	Control_UpgradeJob_FullMethodName        = "/cairn.v1.Control/UpgradeJob"
+	Control_PlanJob_FullMethodName           = "/cairn.v1.Control/PlanJob"
+	Control_ForkJob_FullMethodName           = "/cairn.v1.Control/ForkJob"
+	Control_TriggerSavepoint_FullMethodName  = "/cairn.v1.Control/TriggerSavepoint"
+	Control_ListSavepoints_FullMethodName    = "/cairn.v1.Control/ListSavepoints"
+	Control_DisposeSavepoint_FullMethodName  = "/cairn.v1.Control/DisposeSavepoint"
 	Control_Watch_FullMethodName             = "/cairn.v1.Control/Watch"
 )
 
@@ -490,6 +501,26 @@ type ControlClient interface {
 	GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*GetCheckpointResponse, error)
 	TriggerCheckpoint(ctx context.Context, in *TriggerCheckpointRequest, opts ...grpc.CallOption) (*TriggerCheckpointResponse, error)
 	DeleteCheckpoint(ctx context.Context, in *DeleteCheckpointRequest, opts ...grpc.CallOption) (*DeleteCheckpointResponse, error)
+	// PinCheckpoint keeps a checkpoint until it is unpinned, whatever retention says.
+	PinCheckpoint(ctx context.Context, in *PinCheckpointRequest, opts ...grpc.CallOption) (*PinCheckpointResponse, error)
+	// WhyObject tells what an object of the bucket is for.
+	WhyObject(ctx context.Context, in *WhyObjectRequest, opts ...grpc.CallOption) (*WhyObjectResponse, error)
+	// CollectGarbage lists the objects that nothing needs, and deletes them.
+	CollectGarbage(ctx context.Context, in *CollectGarbageRequest, opts ...grpc.CallOption) (*CollectGarbageResponse, error)
+	// SetOptions changes options of a job that need no restart.
+	SetOptions(ctx context.Context, in *SetOptionsRequest, opts ...grpc.CallOption) (*SetOptionsResponse, error)
+	// StopJob takes a savepoint and ends the job with it. One that fails leaves the job running.
+	StopJob(ctx context.Context, in *StopJobRequest, opts ...grpc.CallOption) (*StopJobResponse, error)
+	// UpgradeJob takes a savepoint, restores it into another program, and goes back if that
+	// does not become healthy in time.
+	UpgradeJob(ctx context.Context, in *UpgradeJobRequest, opts ...grpc.CallOption) (*UpgradeJobResponse, error)
+	// PlanJob does all of a submit but the submit.
+	PlanJob(ctx context.Context, in *SubmitJobRequest, opts ...grpc.CallOption) (*PlanJobResponse, error)
+	// ForkJob starts another job of the same program on a checkpoint of this one.
+	ForkJob(ctx context.Context, in *ForkJobRequest, opts ...grpc.CallOption) (*SubmitJobResponse, error)
+	TriggerSavepoint(ctx context.Context, in *TriggerSavepointRequest, opts ...grpc.CallOption) (*TriggerSavepointResponse, error)
+	ListSavepoints(ctx context.Context, in *ListSavepointsRequest, opts ...grpc.CallOption) (*ListSavepointsResponse, error)
+	DisposeSavepoint(ctx context.Context, in *DisposeSavepointRequest, opts ...grpc.CallOption) (*DisposeSavepointResponse, error)
 	// Watch streams what the state machine of this controller applies, from now
 	// on. Any controller serves it, with or without a leader.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error)
@@ -636,6 +667,116 @@ func (c *controlClient) DeleteCheckpoint(ctx context.Context, in *DeleteCheckpoi
 	return out, nil
 }
 
+func (c *controlClient) PinCheckpoint(ctx context.Context, in *PinCheckpointRequest, opts ...grpc.CallOption) (*PinCheckpointResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PinCheckpointResponse)
+	err := c.cc.Invoke(ctx, Control_PinCheckpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlClient) WhyObject(ctx context.Context, in *WhyObjectRequest, opts ...grpc.CallOption) (*WhyObjectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WhyObjectResponse)
+	err := c.cc.Invoke(ctx, Control_WhyObject_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlClient) CollectGarbage(ctx context.Context, in *CollectGarbageRequest, opts ...grpc.CallOption) (*CollectGarbageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CollectGarbageResponse)
+	err := c.cc.Invoke(ctx, Control_CollectGarbage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlClient) SetOptions(ctx context.Context, in *SetOptionsRequest, opts ...grpc.CallOption) (*SetOptionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetOptionsResponse)
+	err := c.cc.Invoke(ctx, Control_SetOptions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlClient) StopJob(ctx context.Context, in *StopJobRequest, opts ...grpc.CallOption) (*StopJobResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StopJobResponse)
+	err := c.cc.Invoke(ctx, Control_StopJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlClient) UpgradeJob(ctx context.Context, in *UpgradeJobRequest, opts ...grpc.CallOption) (*UpgradeJobResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpgradeJobResponse)
+	err := c.cc.Invoke(ctx, Control_UpgradeJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlClient) PlanJob(ctx context.Context, in *SubmitJobRequest, opts ...grpc.CallOption) (*PlanJobResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PlanJobResponse)
+	err := c.cc.Invoke(ctx, Control_PlanJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlClient) ForkJob(ctx context.Context, in *ForkJobRequest, opts ...grpc.CallOption) (*SubmitJobResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SubmitJobResponse)
+	err := c.cc.Invoke(ctx, Control_ForkJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlClient) TriggerSavepoint(ctx context.Context, in *TriggerSavepointRequest, opts ...grpc.CallOption) (*TriggerSavepointResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TriggerSavepointResponse)
+	err := c.cc.Invoke(ctx, Control_TriggerSavepoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlClient) ListSavepoints(ctx context.Context, in *ListSavepointsRequest, opts ...grpc.CallOption) (*ListSavepointsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSavepointsResponse)
+	err := c.cc.Invoke(ctx, Control_ListSavepoints_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlClient) DisposeSavepoint(ctx context.Context, in *DisposeSavepointRequest, opts ...grpc.CallOption) (*DisposeSavepointResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DisposeSavepointResponse)
+	err := c.cc.Invoke(ctx, Control_DisposeSavepoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *controlClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &Control_ServiceDesc.Streams[1], Control_Watch_FullMethodName, cOpts...)
@@ -677,6 +818,26 @@ type ControlServer interface {
 	GetCheckpoint(context.Context, *GetCheckpointRequest) (*GetCheckpointResponse, error)
 	TriggerCheckpoint(context.Context, *TriggerCheckpointRequest) (*TriggerCheckpointResponse, error)
 	DeleteCheckpoint(context.Context, *DeleteCheckpointRequest) (*DeleteCheckpointResponse, error)
+	// PinCheckpoint keeps a checkpoint until it is unpinned, whatever retention says.
+	PinCheckpoint(context.Context, *PinCheckpointRequest) (*PinCheckpointResponse, error)
+	// WhyObject tells what an object of the bucket is for.
+	WhyObject(context.Context, *WhyObjectRequest) (*WhyObjectResponse, error)
+	// CollectGarbage lists the objects that nothing needs, and deletes them.
+	CollectGarbage(context.Context, *CollectGarbageRequest) (*CollectGarbageResponse, error)
+	// SetOptions changes options of a job that need no restart.
+	SetOptions(context.Context, *SetOptionsRequest) (*SetOptionsResponse, error)
+	// StopJob takes a savepoint and ends the job with it. One that fails leaves the job running.
+	StopJob(context.Context, *StopJobRequest) (*StopJobResponse, error)
+	// UpgradeJob takes a savepoint, restores it into another program, and goes back if that
+	// does not become healthy in time.
+	UpgradeJob(context.Context, *UpgradeJobRequest) (*UpgradeJobResponse, error)
+	// PlanJob does all of a submit but the submit.
+	PlanJob(context.Context, *SubmitJobRequest) (*PlanJobResponse, error)
+	// ForkJob starts another job of the same program on a checkpoint of this one.
+	ForkJob(context.Context, *ForkJobRequest) (*SubmitJobResponse, error)
+	TriggerSavepoint(context.Context, *TriggerSavepointRequest) (*TriggerSavepointResponse, error)
+	ListSavepoints(context.Context, *ListSavepointsRequest) (*ListSavepointsResponse, error)
+	DisposeSavepoint(context.Context, *DisposeSavepointRequest) (*DisposeSavepointResponse, error)
 	// Watch streams what the state machine of this controller applies, from now
 	// on. Any controller serves it, with or without a leader.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[Event]) error
@@ -728,6 +889,39 @@ func (UnimplementedControlServer) TriggerCheckpoint(context.Context, *TriggerChe
 }
 func (UnimplementedControlServer) DeleteCheckpoint(context.Context, *DeleteCheckpointRequest) (*DeleteCheckpointResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteCheckpoint not implemented")
+}
+func (UnimplementedControlServer) PinCheckpoint(context.Context, *PinCheckpointRequest) (*PinCheckpointResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PinCheckpoint not implemented")
+}
+func (UnimplementedControlServer) WhyObject(context.Context, *WhyObjectRequest) (*WhyObjectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WhyObject not implemented")
+}
+func (UnimplementedControlServer) CollectGarbage(context.Context, *CollectGarbageRequest) (*CollectGarbageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CollectGarbage not implemented")
+}
+func (UnimplementedControlServer) SetOptions(context.Context, *SetOptionsRequest) (*SetOptionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetOptions not implemented")
+}
+func (UnimplementedControlServer) StopJob(context.Context, *StopJobRequest) (*StopJobResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StopJob not implemented")
+}
+func (UnimplementedControlServer) UpgradeJob(context.Context, *UpgradeJobRequest) (*UpgradeJobResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpgradeJob not implemented")
+}
+func (UnimplementedControlServer) PlanJob(context.Context, *SubmitJobRequest) (*PlanJobResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PlanJob not implemented")
+}
+func (UnimplementedControlServer) ForkJob(context.Context, *ForkJobRequest) (*SubmitJobResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ForkJob not implemented")
+}
+func (UnimplementedControlServer) TriggerSavepoint(context.Context, *TriggerSavepointRequest) (*TriggerSavepointResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TriggerSavepoint not implemented")
+}
+func (UnimplementedControlServer) ListSavepoints(context.Context, *ListSavepointsRequest) (*ListSavepointsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSavepoints not implemented")
+}
+func (UnimplementedControlServer) DisposeSavepoint(context.Context, *DisposeSavepointRequest) (*DisposeSavepointResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DisposeSavepoint not implemented")
 }
 func (UnimplementedControlServer) Watch(*WatchRequest, grpc.ServerStreamingServer[Event]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
@@ -976,6 +1170,204 @@ func _Control_DeleteCheckpoint_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Control_PinCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PinCheckpointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).PinCheckpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_PinCheckpoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).PinCheckpoint(ctx, req.(*PinCheckpointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Control_WhyObject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WhyObjectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).WhyObject(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_WhyObject_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).WhyObject(ctx, req.(*WhyObjectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Control_CollectGarbage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CollectGarbageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).CollectGarbage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_CollectGarbage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).CollectGarbage(ctx, req.(*CollectGarbageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Control_SetOptions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetOptionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).SetOptions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_SetOptions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).SetOptions(ctx, req.(*SetOptionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Control_StopJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StopJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).StopJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_StopJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).StopJob(ctx, req.(*StopJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Control_UpgradeJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpgradeJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).UpgradeJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_UpgradeJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).UpgradeJob(ctx, req.(*UpgradeJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Control_PlanJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SubmitJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).PlanJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_PlanJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).PlanJob(ctx, req.(*SubmitJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Control_ForkJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ForkJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).ForkJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_ForkJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).ForkJob(ctx, req.(*ForkJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Control_TriggerSavepoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TriggerSavepointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).TriggerSavepoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_TriggerSavepoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).TriggerSavepoint(ctx, req.(*TriggerSavepointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Control_ListSavepoints_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSavepointsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).ListSavepoints(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_ListSavepoints_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).ListSavepoints(ctx, req.(*ListSavepointsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Control_DisposeSavepoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DisposeSavepointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).DisposeSavepoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_DisposeSavepoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).DisposeSavepoint(ctx, req.(*DisposeSavepointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Control_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -1041,6 +1433,50 @@ var Control_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteCheckpoint",
 			Handler:    _Control_DeleteCheckpoint_Handler,
+		},
+		{
+			MethodName: "PinCheckpoint",
+			Handler:    _Control_PinCheckpoint_Handler,
+		},
+		{
+			MethodName: "WhyObject",
+			Handler:    _Control_WhyObject_Handler,
+		},
+		{
+			MethodName: "CollectGarbage",
+			Handler:    _Control_CollectGarbage_Handler,
+		},
+		{
+			MethodName: "SetOptions",
+			Handler:    _Control_SetOptions_Handler,
+		},
+		{
+			MethodName: "StopJob",
+			Handler:    _Control_StopJob_Handler,
+		},
+		{
+			MethodName: "UpgradeJob",
+			Handler:    _Control_UpgradeJob_Handler,
+		},
+		{
+			MethodName: "PlanJob",
+			Handler:    _Control_PlanJob_Handler,
+		},
+		{
+			MethodName: "ForkJob",
+			Handler:    _Control_ForkJob_Handler,
+		},
+		{
+			MethodName: "TriggerSavepoint",
+			Handler:    _Control_TriggerSavepoint_Handler,
+		},
+		{
+			MethodName: "ListSavepoints",
+			Handler:    _Control_ListSavepoints_Handler,
+		},
+		{
+			MethodName: "DisposeSavepoint",
+			Handler:    _Control_DisposeSavepoint_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -95,6 +95,7 @@ func benchNexmarkCommand(stdout, stderr io.Writer) *cobra.Command {
 	f.StringVar(&cfg.ObjectStore, "object-store", "", "bucket for the cluster, such as file:///path or s3://bucket/prefix?endpoint=http://127.0.0.1:9000; what is written is removed (default: a temporary folder)")
 	f.Float64Var(&cfg.Rate, "rate", 0, "events a second of real time, for latencies (default: as many as it takes)")
 	f.IntVar(&cfg.Workers, "workers", 0, "worker processes of the cluster (default 1, with faults 2)")
+	f.IntVar(&cfg.CoresPerWorker, "cores-per-worker", 0, "cores of each worker's own, as if it was a machine of that size (Linux; default: all share all)")
 	f.BoolVar(&cfg.Local, "local", false, "run the job in this process instead of a cluster")
 	f.StringVar(&cfg.Faults, "faults", "", "what to kill while the job runs, in order: leader, worker, leader+worker; without --rate the run is paced to last long enough")
 	f.StringVar(&cfg.EventsOut, "events-out", "", "write the events to person.parquet, auction.parquet and bid.parquet in this folder")

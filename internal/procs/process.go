@@ -21,6 +21,7 @@ type Process struct {
 	Args []string
 	Env  []string // in addition to this process's
 	Log  string   // file that output is appended to
+	CPUs []int    // cores that it and its children may use; none: all
 
 	mu     sync.Mutex
 	cmd    *exec.Cmd      // nil while it is down
@@ -46,7 +47,7 @@ func (p *Process) Start() error {
 	cmd.Stdout, cmd.Stderr = log, log
 	line.Attach(cmd)
 	lifeline.Own(cmd)
-	if err := cmd.Start(); err != nil {
+	if err := onCPUs(p.CPUs, cmd.Start); err != nil {
 		line.Close()
 		return fmt.Errorf("start %s: %w", p.Name, err)
 	}
