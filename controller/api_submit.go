@@ -133,8 +133,13 @@ func submission(graph *dataflow.Graph, over dataflow.Options, r *wire.SubmitJobR
 	if err != nil {
 		return nil, fmt.Errorf("encode graph: %w", err)
 	}
-	if options.State == (dataflow.Options{}).WithDefaults().State {
-		options.State = dataflow.StateOptions{} // an older member can apply it, see ledger.VersionOf
+	// Without what older members do not know they can apply it, see ledger.VersionOf.
+	defaults := dataflow.Options{CheckpointInterval: options.CheckpointInterval}.WithDefaults()
+	if options.State == defaults.State {
+		options.State = dataflow.StateOptions{}
+	}
+	if options.Checkpoint == defaults.Checkpoint {
+		options.Checkpoint = dataflow.CheckpointOptions{}
 	}
 	return &ledger.SubmitJob{
 		Job: newJobID(name), Name: name, Artifact: r.ArtifactSha256, Args: r.Args, Graph: data, Options: options,

@@ -98,7 +98,7 @@ func (l *leader) deploy(j *job, record *ledger.Job, workers []dataflow.WorkerID)
 }
 
 func deployment(cluster string, record *ledger.Job) (*wire.Deploy, error) {
-	options, err := json.Marshal(record.Options)
+	options, err := json.Marshal(record.Options.WithDefaults())
 	if err != nil {
 		return nil, fmt.Errorf("options of job %s: %w", record.ID, err)
 	}

@@ -31,7 +31,7 @@ func (l *leader) coordinate(j *job, record *ledger.Job) {
 		return
 	}
 	j.coordinating = true
-	j.coord = coordinator.Adopt(record.Options, facts(record))
+	j.coord = coordinator.Adopt(record.Options.WithDefaults(), facts(record))
 	var processes []dataflow.Incarnation
 	for _, p := range j.processes {
 		processes = append(processes, p.nonce())

@@ -78,6 +78,9 @@ func VersionOf(c Command) int {
 	case *SuspendJob, *ResumeJob:
 		return 2
 	case *SubmitJob:
+		if c.Options.Checkpoint != (dataflow.CheckpointOptions{}) {
+			return 3
+		}
 		if c.Options.State != (dataflow.StateOptions{}) {
 			return 2
 		}

@@ -168,14 +168,20 @@ func TestCommandsAreStable(t *testing.T) {
 	}
 }
 
-// TestOldCommandsAreReadAndWrittenAlike: what version 1 could say is still said in
-// its bytes, so that members of its build can be led.
+// TestOldCommandsAreReadAndWrittenAlike: what an older version could say is still said
+// in its bytes, so that members of its build can be led.
 func TestOldCommandsAreReadAndWrittenAlike(t *testing.T) {
-	lines, err := os.ReadFile("testdata/commands-v1.golden")
-	if err != nil {
-		t.Fatal(err)
+	for _, file := range []string{"testdata/commands-v1.golden", "testdata/commands-v2.golden"} {
+		lines, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(file, func(t *testing.T) { readAndWrittenAlike(t, string(lines)) })
 	}
-	for line := range strings.Lines(string(lines)) {
+}
+
+func readAndWrittenAlike(t *testing.T, lines string) {
+	for line := range strings.Lines(lines) {
 		name, digits, _ := strings.Cut(strings.TrimSpace(line), " ")
 		data, err := hex.DecodeString(digits)
 		if err != nil {

@@ -7,8 +7,9 @@ import (
 )
 
 // Version is the newest command version that this build applies. Version 2 brought
-// SuspendJob, ResumeJob and the options of state.
-const Version = 2
+// SuspendJob, ResumeJob and the options of state; version 3 the options of
+// checkpoints, savepoints, origins and upgrades.
+const Version = 3
 
 // Header is what every command carries.
 type Header struct {
