@@ -134,7 +134,7 @@ func (l *live) checkpoints(ctx context.Context, a *engine.Attempt) error {
 		case <-ticker.C:
 		}
 		at := time.Now()
-		a.Trigger(id, at)
+		a.Trigger(engine.Trigger{ID: id, At: at})
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)

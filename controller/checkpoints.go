@@ -162,9 +162,11 @@ func (l *leader) answerTriggers(j *job, keys []string, t triggered) {
 }
 
 func (l *leader) sendTrigger(j *job, p *process, id dataflow.CheckpointID) {
-	l.order(p.worker, p.incarnation, &wire.LeaderMessage{Body: &wire.LeaderMessage_Trigger{Trigger: &wire.Trigger{
-		Job: string(j.id), Attempt: uint64(j.attempt), Checkpoint: uint64(id), AtUnixMs: time.Now().UnixMilli(),
-	}}})
+	t := &wire.Trigger{Job: string(j.id), Attempt: uint64(j.attempt), Checkpoint: uint64(id), AtUnixMs: l.begunAt(j, id).UnixMilli()}
+	if record := l.record(j.id); record != nil {
+		t.Mode, t.AlignedTimeoutMs = barrierMode(record.Options.Checkpoint), record.Options.Checkpoint.AlignedTimeout.Milliseconds()
+	}
+	l.order(p.worker, p.incarnation, &wire.LeaderMessage{Body: &wire.LeaderMessage_Trigger{Trigger: t}})
 }
 
 // completeCheckpoint writes the metadata object and then has Raft complete the

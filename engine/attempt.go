@@ -102,11 +102,11 @@ func (a *Attempt) openRemotes(ctx context.Context) error {
 }
 
 // Trigger begins a checkpoint at the sources here. Repeats, and ids below one
-// that was taken or aborted, are ignored. at is when it was triggered.
-func (a *Attempt) Trigger(id dataflow.CheckpointID, at time.Time) {
+// that was taken or aborted, are ignored.
+func (a *Attempt) Trigger(t Trigger) {
 	for _, s := range a.subtasks {
 		if s.source != nil {
-			s.trigger(barrier{id, at})
+			s.trigger(&t)
 		}
 	}
 }
@@ -118,7 +118,7 @@ func (a *Attempt) Trigger(id dataflow.CheckpointID, at time.Time) {
 // out meanwhile. The trigger from the leader, when it comes, is then a repeat. A
 // process that hosts sources and nothing downstream of others hears no barrier
 // and waits for the leader.
-func (a *Attempt) passTrigger(id dataflow.CheckpointID, at time.Time) { a.Trigger(id, at) }
+func (a *Attempt) passTrigger(t *Trigger) { a.Trigger(*t) }
 
 // Completed tells that checkpoint id is complete: sinks commit everything up
 // to it, beside the loops, and Events.Committed tells when.

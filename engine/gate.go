@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/exchange"
 )
 
@@ -11,9 +12,9 @@ import (
 // frame from elsewhere not decoded yet, or a control element.
 type element struct {
 	kind    exchange.FrameKind
-	arg     int64 // as in exchange.Frame
-	at      int64 // barrier: when it was triggered, Unix nanoseconds
-	batch   any   // *Batch[T] handed over within the process
+	arg     int64    // as in exchange.Frame
+	trigger *Trigger // of a barrier
+	batch   any      // *Batch[T] handed over within the process
 	payload []byte
 }
 
@@ -176,7 +177,7 @@ func (c *inChannel) await(ctx context.Context) error {
 func (c *inChannel) Receive(f exchange.Frame) {
 	e := element{kind: f.Kind, arg: f.Arg, payload: f.Payload}
 	if f.Kind == exchange.Barrier {
-		e.at = triggerTime(f.Payload)
+		e.trigger = triggerOf(dataflow.CheckpointID(f.Arg), f.Payload)
 	}
 	c.push(e)
 }

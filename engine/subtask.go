@@ -55,7 +55,7 @@ type alignTimes struct {
 type host interface {
 	cutDone(ctx context.Context, id dataflow.CheckpointID, c *subtaskCut)
 	decline(id dataflow.CheckpointID, reason error)
-	passTrigger(id dataflow.CheckpointID, at time.Time)
+	passTrigger(t *Trigger)
 	inputEnded()
 }
 
@@ -71,20 +71,14 @@ type subtaskCut struct {
 // newest counts, and aborts are as few as checkpoints in flight.
 type mailbox struct {
 	mu      sync.Mutex
-	trigger barrier
+	trigger *Trigger
 	aborted []dataflow.CheckpointID
 }
 
-// barrier is a checkpoint and when it was triggered.
-type barrier struct {
-	id dataflow.CheckpointID
-	at time.Time
-}
-
-func (s *subtask) trigger(b barrier) {
+func (s *subtask) trigger(t *Trigger) {
 	s.mail.mu.Lock()
-	if b.id > s.mail.trigger.id {
-		s.mail.trigger = b
+	if s.mail.trigger == nil || t.ID > s.mail.trigger.ID {
+		s.mail.trigger = t
 	}
 	s.mail.mu.Unlock()
 	poke(s.wake)
@@ -225,18 +219,18 @@ func (s *subtask) lingering() (time.Duration, error) {
 func (s *subtask) readMail(ctx context.Context) error {
 	s.mail.mu.Lock()
 	t, aborted := s.mail.trigger, s.mail.aborted
-	s.mail.trigger, s.mail.aborted = barrier{}, nil
+	s.mail.trigger, s.mail.aborted = nil, nil
 	s.mail.mu.Unlock()
 	for _, id := range aborted {
 		if s.align.abort(id) {
 			s.gate.unblockAll()
 		}
 	}
-	if t.id == 0 || s.source == nil || !s.align.trigger(t.id) {
+	if t == nil || s.source == nil || !s.align.trigger(t.ID) {
 		return nil
 	}
-	s.aligning = alignTimes{first: s.clock, trigger: t.at}
-	return s.cut(ctx, t.id)
+	s.aligning = alignTimes{first: s.clock, trigger: t.At}
+	return s.cut(ctx, t)
 }
 
 // take processes an element of a channel.
@@ -254,7 +248,7 @@ func (s *subtask) take(ctx context.Context, i int, e element) error {
 		}
 		return s.tellIdle(s.valve.idle)
 	case exchange.Barrier:
-		return s.takeBarrier(ctx, i, dataflow.CheckpointID(e.arg), time.Unix(0, e.at))
+		return s.takeBarrier(ctx, i, e.trigger)
 	case exchange.End:
 		return s.takeEnd(i)
 	default:
@@ -341,14 +335,14 @@ func (s *subtask) endOutput() error {
 	return nil
 }
 
-func (s *subtask) takeBarrier(ctx context.Context, i int, id dataflow.CheckpointID, at time.Time) error {
-	before := s.align.id
+func (s *subtask) takeBarrier(ctx context.Context, i int, t *Trigger) error {
+	before, id := s.align.id, t.ID
 	v := s.align.barrier(i, id)
 	if before != id && (v.block || v.cut) {
-		s.aligning = alignTimes{first: s.clock, trigger: at}
+		s.aligning = alignTimes{first: s.clock, trigger: t.At}
 	}
 	if before != id && v.block {
-		s.host.passTrigger(id, at)
+		s.host.passTrigger(t)
 	}
 	if v.declined != 0 {
 		s.host.decline(v.declined, fmt.Errorf("subtask %v: overtaken by checkpoint %d during alignment", s.task, id))
@@ -360,7 +354,7 @@ func (s *subtask) takeBarrier(ctx context.Context, i int, id dataflow.Checkpoint
 		s.gate.block(i)
 	}
 	if v.cut {
-		return s.cut(ctx, id)
+		return s.cut(ctx, t)
 	}
 	return nil
 }
@@ -368,8 +362,8 @@ func (s *subtask) takeBarrier(ctx context.Context, i int, id dataflow.Checkpoint
 // cut takes the state of all operators as of here, head first, and sends the
 // barrier on behind every record that the state has seen. It does no I/O: what
 // takes time happens beside the loop.
-func (s *subtask) cut(ctx context.Context, id dataflow.CheckpointID) error {
-	start := time.Now()
+func (s *subtask) cut(ctx context.Context, t *Trigger) error {
+	start, id := time.Now(), t.ID
 	c := &subtaskCut{task: s.task, parts: make([]part, 0, len(s.nodes))}
 	for i, n := range s.nodes {
 		p, err := n.cut(id)
@@ -378,7 +372,7 @@ func (s *subtask) cut(ctx context.Context, id dataflow.CheckpointID) error {
 		}
 		c.parts = append(c.parts, p)
 	}
-	if err := s.control(element{kind: exchange.Barrier, arg: int64(id), at: s.aligning.trigger.UnixNano()}); err != nil {
+	if err := s.control(element{kind: exchange.Barrier, arg: int64(id), trigger: t}); err != nil {
 		return err
 	}
 	c.at = time.Now()

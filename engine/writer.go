@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -67,7 +66,7 @@ func (c *outChannel) control(ctx context.Context, e element) error {
 	}
 	f := exchange.Frame{Kind: e.kind, Arg: e.arg}
 	if e.kind == exchange.Barrier {
-		f.Payload = binary.LittleEndian.AppendUint64(nil, uint64(e.at))
+		f.Payload = e.trigger.payload()
 	}
 	return c.send(ctx, f)
 }
@@ -77,14 +76,6 @@ func (c *outChannel) send(ctx context.Context, f exchange.Frame) error {
 		return fmt.Errorf("%w %v: send: %w", errTransport, c.id, err)
 	}
 	return nil
-}
-
-// triggerTime reads a barrier frame's payload.
-func triggerTime(p []byte) int64 {
-	if len(p) < 8 {
-		return 0
-	}
-	return int64(binary.LittleEndian.Uint64(p))
 }
 
 // edgeWriter spreads records of type T over an edge's channels. It copies them

@@ -157,7 +157,7 @@ func (r *runner) do(ctx context.Context, a coordinator.Action) (coordinator.Even
 		r.begun[r.ledger.LastID] = begun{time.Now(), a.Trigger}
 		return coordinator.Began{ID: r.ledger.LastID, Trigger: a.Trigger}, r.save()
 	case coordinator.SendTrigger:
-		r.attempt.Trigger(a.ID, r.begun[a.ID].at)
+		r.attempt.Trigger(r.triggerOf(a.ID))
 	case coordinator.Complete:
 		return r.complete(ctx, a)
 	case coordinator.ProposeAbort:
@@ -174,6 +174,19 @@ func (r *runner) do(ctx context.Context, a coordinator.Action) (coordinator.Even
 		r.cfg.Log.Debug("late message", "checkpoint", a.ID, "what", a.What)
 	}
 	return nil, nil
+}
+
+// triggerOf is how a checkpoint's barriers pass, as the options say.
+func (r *runner) triggerOf(id dataflow.CheckpointID) engine.Trigger {
+	o := &r.options.Checkpoint
+	t := engine.Trigger{ID: id, At: r.begun[id].at, AlignedTimeout: o.AlignedTimeout}
+	switch {
+	case o.Mode == dataflow.AtLeastOnce:
+		t.Mode = engine.AtLeastOnce
+	case o.Unaligned == "on" && o.AlignedTimeout == 0:
+		t.Mode = engine.Unaligned
+	}
+	return t
 }
 
 // complete writes the metadata object and then the ledger: only that completes

@@ -3,7 +3,6 @@ package task
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/engine"
@@ -21,7 +20,7 @@ type driver interface {
 type attempt interface {
 	Run(ctx context.Context) error
 	Close() error // for one that is never run
-	Trigger(id dataflow.CheckpointID, at time.Time)
+	Trigger(t engine.Trigger)
 	Completed(id dataflow.CheckpointID)
 	Aborted(id dataflow.CheckpointID)
 	CommitsKnown(id dataflow.CheckpointID)

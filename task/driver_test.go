@@ -79,9 +79,9 @@ func (a *fakeAttempt) Run(ctx context.Context) error {
 
 func (a *fakeAttempt) Close() error { close(a.ended); return nil }
 
-func (a *fakeAttempt) Trigger(id dataflow.CheckpointID, _ time.Time) {
-	a.calls <- fmt.Sprint("trigger ", id)
-	a.cfg.Events.Acknowledge(id, &snapshot.Process{Process: a.cfg.Process})
+func (a *fakeAttempt) Trigger(t engine.Trigger) {
+	a.calls <- fmt.Sprint("trigger ", t.ID)
+	a.cfg.Events.Acknowledge(t.ID, &snapshot.Process{Process: a.cfg.Process})
 }
 
 func (a *fakeAttempt) Completed(id dataflow.CheckpointID)    { a.calls <- fmt.Sprint("completed ", id) }

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/engine"
@@ -123,15 +122,15 @@ func (e *execution) opened() attempt {
 
 // trigger begins a checkpoint. A new leader repeats triggers: what is
 // acknowledged already is acknowledged again, the rest is the engine's to ignore.
-func (e *execution) trigger(id dataflow.CheckpointID, at time.Time) {
+func (e *execution) trigger(t engine.Trigger) {
 	e.mu.Lock()
-	ack, running := e.acks[id], e.open
+	ack, running := e.acks[t.ID], e.open
 	e.mu.Unlock()
 	switch {
 	case ack != nil:
 		e.process.send(&wire.TaskMessage{Body: &wire.TaskMessage_Ack{Ack: ack}})
 	case running != nil:
-		running.Trigger(id, at)
+		running.Trigger(t)
 	}
 }
 

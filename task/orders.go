@@ -47,7 +47,7 @@ func (p *process) obey(ctx context.Context, order *wire.TaskOrder) error {
 		return p.stop(o.Stop)
 	case *wire.TaskOrder_Trigger:
 		if e := p.running(o.Trigger.Attempt); e != nil {
-			e.trigger(dataflow.CheckpointID(o.Trigger.Checkpoint), time.UnixMilli(o.Trigger.AtUnixMs))
+			e.trigger(triggerOf(o.Trigger))
 		}
 	case *wire.TaskOrder_Outcome:
 		if e := p.running(o.Outcome.Attempt); e != nil {

@@ -251,7 +251,7 @@ func (k *controller) trigger() {
 	now := time.Now()
 	for i, s := range k.shares {
 		if i == 0 || !k.c.TriggerFirst {
-			s.attempt.Trigger(k.id, now)
+			s.attempt.Trigger(engine.Trigger{ID: k.id, At: now})
 		}
 	}
 	if !k.final && k.c.AbortOneIn > 0 && k.c.Rand.IntN(k.c.AbortOneIn) == 0 {

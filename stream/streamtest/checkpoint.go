@@ -35,7 +35,7 @@ func (j *Job) checkpoint() error {
 	j.last++
 	id, now := j.last, time.Now()
 	for _, s := range j.running.shares {
-		s.attempt.Trigger(id, now)
+		s.attempt.Trigger(engine.Trigger{ID: id, At: now})
 	}
 	err := j.running.await("take a checkpoint", func(s *share) bool { return s.acked[id] != nil || s.declined[id] != nil })
 	if err != nil {
