@@ -13,6 +13,11 @@
 // unreferenced; marked is final: a record that names a marked object is
 // refused, also if nobody has deleted the object yet. Completions come in the
 // order of their ids. The newest record is never dropped by retention.
+//
+// A job that started from another job's checkpoint refers to objects that it did
+// not write. Its catalog knows the prefix of its own and never marks any other: an
+// object is deleted by its writer's catalog alone, which knows of the other jobs by
+// the holds on its records.
 package catalog
 
 import (
@@ -87,9 +92,10 @@ type Catalog struct {
 	marked  space     // runs that wait for deletion
 	single  []Object  // metadata objects that wait for deletion, by key
 	index   space     // every referenced run with the newest record that refers to it; derived
+	own     string    // what the prefixes of the job's own runs begin with
 }
 
-// New returns an empty catalog.
+// New returns an empty catalog of a job that refers to no other job's objects.
 func New() *Catalog { return &Catalog{} }
 
 // Complete adds a record, lets go of the oldest beyond the retained newest

@@ -52,9 +52,10 @@ func (n *Catalog) drop(i int, ch *Change) {
 	n.markSingle(r.Metadata, ch)
 }
 
-// mark lists runs as garbage. Those that are listed already are no news.
+// mark lists runs as garbage. Those that are listed already are no news, and those
+// of another job are its catalog's to mark.
 func (n *Catalog) mark(runs []run, ch *Change) {
-	fresh := n.marked.without(runs)
+	fresh := n.marked.without(n.owned(runs))
 	n.marked.overlay(fresh, 0)
 	ch.Marked.Runs = append(ch.Marked.Runs, fresh...)
 }

@@ -17,6 +17,7 @@ type encoded struct {
 	Records  []encodedRecord `cbor:"2,keyasint"`
 	Marked   []uint64        `cbor:"3,keyasint"` // prefix, lo, hi, and so on
 	Single   []Object        `cbor:"4,keyasint"`
+	Own      string          `cbor:"30,keyasint,omitempty"` // see NewWithin
 }
 
 type encodedRecord struct {
@@ -56,7 +57,7 @@ func must[T any](v T, err error) T {
 // MarshalCBOR writes the canonical encoding: equal catalogs give equal bytes.
 func (c *Catalog) MarshalCBOR() ([]byte, error) {
 	d := newDictionary(c)
-	e := encoded{Prefixes: d.prefixes, Marked: d.pack(c.marked.runs()), Single: c.single}
+	e := encoded{Prefixes: d.prefixes, Marked: d.pack(c.marked.runs()), Single: c.single, Own: c.own}
 	for _, r := range c.records {
 		e.Records = append(e.Records, encodedRecord{
 			ID: r.ID, Attempt: r.Attempt, Metadata: r.Metadata,
@@ -75,10 +76,13 @@ func (c *Catalog) UnmarshalCBOR(data []byte) error {
 	if !slices.IsSorted(e.Prefixes) || !slices.IsSortedFunc(e.Single, compareKeys) {
 		return fmt.Errorf("catalog: %w: not in order", ErrInvalid)
 	}
-	n := (&Catalog{single: e.Single}).begin()
+	n := (&Catalog{single: e.Single, own: e.Own}).begin()
 	marked, err := unpack(e.Prefixes, e.Marked)
 	if err != nil {
 		return fmt.Errorf("catalog: marked: %w", err)
+	}
+	if len(n.owned(marked)) < len(marked) {
+		return fmt.Errorf("catalog: %w: another job's objects are marked", ErrInvalid)
 	}
 	n.marked.overlay(marked, 0)
 	for _, r := range e.Records {
