@@ -18,6 +18,9 @@
 // not write. Its catalog knows the prefix of its own and never marks any other: an
 // object is deleted by its writer's catalog alone, which knows of the other jobs by
 // the holds on its records.
+//
+// A savepoint's record is kept by its holds alone: retention does not count it, a
+// restart does not restore it, and it is dropped when nothing needs it any more.
 package catalog
 
 import (
@@ -57,6 +60,8 @@ type Record struct {
 	// Holds names who else needs the record: the current attempt whose
 	// restore point it is (until the attempt's own first completion), pins.
 	Holds map[string]bool `cbor:"6,keyasint,omitempty"`
+	// Savepoint says that the record belongs to a person: see the package's comment.
+	Savepoint bool `cbor:"25,keyasint,omitempty"`
 }
 
 // needed tells whether something besides retention keeps the record.
@@ -93,6 +98,8 @@ type Catalog struct {
 	single  []Object  // metadata objects that wait for deletion, by key
 	index   space     // every referenced run with the newest record that refers to it; derived
 	own     string    // what the prefixes of the job's own runs begin with
+	// savepoints counts the records that are savepoints; derived.
+	savepoints int
 }
 
 // New returns an empty catalog of a job that refers to no other job's objects.
@@ -122,7 +129,7 @@ func (c *Catalog) Complete(r Record, released []snapshot.Run, retained int) (*Ca
 	}
 	n := c.begin()
 	n.index.overlay(r.Objects, r.ID)
-	n.records = append(slices.Clip(c.records), &r)
+	n.add(&r)
 	var ch Change
 	n.mark(n.index.without(released), &ch)
 	n.trim(retained, &ch)
@@ -130,8 +137,8 @@ func (c *Catalog) Complete(r Record, released []snapshot.Run, retained int) (*Ca
 }
 
 func (c *Catalog) check(r *Record) error {
-	if newest := c.Newest(); newest != nil && r.ID <= newest.ID {
-		return fmt.Errorf("%w: not newer than checkpoint %d", ErrInvalid, newest.ID)
+	if last := c.Last(); last != nil && r.ID <= last.ID {
+		return fmt.Errorf("%w: not newer than checkpoint %d", ErrInvalid, last.ID)
 	}
 	if r.ID == 0 || r.Metadata.Key == "" {
 		return fmt.Errorf("%w: no id or no metadata object", ErrInvalid)
@@ -160,6 +167,7 @@ func (c *Catalog) Confirm(id dataflow.CheckpointID, retained int) (*Catalog, Cha
 		}
 	}
 	var ch Change
+	n.letGo(&ch)
 	n.trim(retained, &ch)
 	return n, ch.sorted()
 }
@@ -196,6 +204,9 @@ func (c *Catalog) Unhold(id dataflow.CheckpointID, who string, retained int) (*C
 	n.records = slices.Clone(c.records)
 	n.records[i] = &r
 	var ch Change
+	if r.Savepoint && !r.needed() {
+		n.drop(i, &ch)
+	}
 	n.trim(retained, &ch)
 	return n, ch.sorted()
 }
@@ -208,7 +219,7 @@ func (c *Catalog) Delete(id dataflow.CheckpointID, keepNewest bool) (*Catalog, C
 	if !found {
 		return c, Change{}, fmt.Errorf("delete checkpoint %d: %w", id, ErrUnknown)
 	}
-	if c.records[i].needed() || keepNewest && i == len(c.records)-1 {
+	if c.records[i].needed() || keepNewest && c.records[i] == c.Newest() {
 		return c, Change{}, fmt.Errorf("delete checkpoint %d: %w", id, ErrNeeded)
 	}
 	n := c.begin()
@@ -219,17 +230,20 @@ func (c *Catalog) Delete(id dataflow.CheckpointID, keepNewest bool) (*Catalog, C
 }
 
 // Rewind drops every record that is newer than id, at an operator's wish: owed or
-// held, they will never be restored. It fails with ErrUnknown.
+// held, they will never be restored. Savepoints stay: they are not in the line of
+// checkpoints that a job goes on from. It fails with ErrUnknown, also for a savepoint.
 func (c *Catalog) Rewind(id dataflow.CheckpointID) (*Catalog, Change, error) {
 	i, found := c.find(id)
-	if !found {
+	if !found || c.records[i].Savepoint {
 		return c, Change{}, fmt.Errorf("rewind to checkpoint %d: %w", id, ErrUnknown)
 	}
 	n := c.begin()
 	n.records = slices.Clone(c.records)
 	var ch Change
-	for len(n.records)-1 > i {
-		n.drop(len(n.records)-1, &ch)
+	for last := len(n.records) - 1; last > i; last-- {
+		if !n.records[last].Savepoint {
+			n.drop(last, &ch)
+		}
 	}
 	return n, ch.sorted(), nil
 }

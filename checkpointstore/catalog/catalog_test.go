@@ -108,6 +108,29 @@ func TestOwedAndHeldRecordsStay(t *testing.T) {
 	}
 }
 
+func TestSavepointsAreKeptByTheirHoldAlone(t *testing.T) {
+	c, _ := complete(t, catalog.New(), 1, 1, runs("p/", 1, 1), nil)
+	savepoint := catalog.Record{ID: 2, Metadata: metadata(2), Objects: runs("p/", 1, 2), Savepoint: true, Holds: map[string]bool{"savepoint": true}}
+	c, _, err := c.Complete(savepoint, nil, 1)
+	if err != nil || c.Newest().ID != 1 || c.Last().ID != 2 {
+		t.Fatalf("newest %v, last %v (%v)", c.Newest(), c.Last(), err)
+	}
+	if _, _, err := c.Complete(catalog.Record{ID: 2, Metadata: metadata(9)}, nil, 1); !errors.Is(err, catalog.ErrInvalid) {
+		t.Fatalf("an id that a savepoint has: got %v", err)
+	}
+	c, change := complete(t, c, 3, 1, runs("p/", 3, 3), nil)
+	if !slices.Equal(change.Dropped, []dataflow.CheckpointID{1}) || c.Record(2) == nil {
+		t.Fatalf("dropped %v", change.Dropped)
+	}
+	if _, _, err := c.Rewind(2); !errors.Is(err, catalog.ErrUnknown) {
+		t.Fatalf("rewind to a savepoint: got %v", err)
+	}
+	c, change = c.Unhold(2, "savepoint", 1)
+	if !slices.Equal(change.Dropped, []dataflow.CheckpointID{2}) || !reflect.DeepEqual(change.Marked.Runs, runs("p/", 1, 2)) {
+		t.Fatalf("let go: %+v", change)
+	}
+}
+
 func TestDelete(t *testing.T) {
 	c, _ := complete(t, catalog.New(), 1, 9, runs("p/", 1, 3), nil)
 	c, _ = complete(t, c, 2, 9, runs("p/", 2, 5), nil)
@@ -177,9 +200,10 @@ type model struct {
 }
 
 type modelRecord struct {
-	objects map[string]bool
-	owed    bool
-	holds   map[string]bool
+	objects   map[string]bool
+	owed      bool
+	holds     map[string]bool
+	savepoint bool
 }
 
 func names(rs []snapshot.Run) map[string]bool {
@@ -229,9 +253,20 @@ func (m *model) drop(id dataflow.CheckpointID) {
 
 func (m *model) ids() []dataflow.CheckpointID { return slices.Sorted(maps.Keys(m.records)) }
 
+// kept are the records that retention counts.
+func (m *model) kept() []dataflow.CheckpointID {
+	return slices.DeleteFunc(m.ids(), func(id dataflow.CheckpointID) bool { return m.records[id].savepoint })
+}
+
 func (m *model) trim(retained int) (dropped []dataflow.CheckpointID) {
-	for ids := m.ids(); len(ids) > retained; ids = ids[1:] {
-		if r := m.records[ids[0]]; !r.owed && len(r.holds) == 0 && len(m.records) > retained {
+	for _, id := range m.ids() {
+		if r := m.records[id]; r.savepoint && !r.owed && len(r.holds) == 0 {
+			m.drop(id)
+			dropped = append(dropped, id)
+		}
+	}
+	for ids := m.kept(); len(ids) > retained; ids = ids[1:] {
+		if r := m.records[ids[0]]; !r.owed && len(r.holds) == 0 {
 			m.drop(ids[0])
 			dropped = append(dropped, ids[0])
 		}
@@ -244,12 +279,19 @@ func (m *model) check(t *rapid.T, c *catalog.Catalog) {
 	var ids []dataflow.CheckpointID
 	for _, r := range c.Records() {
 		ids = append(ids, r.ID)
-		if mr := m.records[r.ID]; mr == nil || mr.owed != r.Owed || len(mr.holds) != len(r.Holds) || !maps.Equal(mr.objects, names(r.Objects)) {
+		if mr := m.records[r.ID]; mr == nil || mr.owed != r.Owed || mr.savepoint != r.Savepoint || len(mr.holds) != len(r.Holds) || !maps.Equal(mr.objects, names(r.Objects)) {
 			t.Fatalf("record %+v, want %+v", r, mr)
 		}
 	}
 	if !slices.Equal(ids, m.ids()) {
 		t.Fatalf("records %v, want %v", ids, m.ids())
+	}
+	var newest dataflow.CheckpointID
+	if r := c.Newest(); r != nil {
+		newest = r.ID
+	}
+	if kept := m.kept(); len(kept) == 0 && newest != 0 || len(kept) > 0 && newest != kept[len(kept)-1] {
+		t.Fatalf("the newest is %d of %v", newest, kept)
 	}
 	marked := all(c.Garbage())
 	if !maps.Equal(marked, m.marked) {
@@ -284,6 +326,11 @@ func TestAgainstModel(t *testing.T) {
 			"complete": func(t *rapid.T) {
 				last++
 				r := catalog.Record{ID: last, Metadata: metadata(last), Objects: someRuns.Draw(t, "objects"), Owed: rapid.Bool().Draw(t, "owed")}
+				holds := map[string]bool{}
+				if r.Savepoint = rapid.SampledFrom([]bool{true, false, false}).Draw(t, "savepoint"); r.Savepoint {
+					holds["x"] = true
+				}
+				r.Holds = holds
 				released := someRuns.Draw(t, "released")
 				next, change, err := c.Complete(r, released, retained)
 				objects := names(r.Objects)
@@ -299,7 +346,7 @@ func TestAgainstModel(t *testing.T) {
 					t.Fatal(err)
 				}
 				before := maps.Clone(m.marked)
-				m.records[last] = &modelRecord{objects: objects, owed: r.Owed, holds: map[string]bool{}}
+				m.records[last] = &modelRecord{objects: objects, owed: r.Owed, holds: maps.Clone(holds), savepoint: r.Savepoint}
 				for name := range names(released) {
 					if !m.refers(name) {
 						m.marked[name] = true
@@ -342,13 +389,13 @@ func TestAgainstModel(t *testing.T) {
 			"delete": func(t *rapid.T) {
 				id := some()
 				next, _, err := c.Delete(id, true)
-				r, ids := m.records[id], m.ids()
+				r, kept := m.records[id], m.kept()
 				switch {
 				case r == nil:
 					if !errors.Is(err, catalog.ErrUnknown) {
 						t.Fatal(err)
 					}
-				case r.owed || len(r.holds) > 0 || id == ids[len(ids)-1]:
+				case r.owed || len(r.holds) > 0 || id == kept[len(kept)-1]:
 					if !errors.Is(err, catalog.ErrNeeded) {
 						t.Fatal(err)
 					}
@@ -356,6 +403,22 @@ func TestAgainstModel(t *testing.T) {
 					m.drop(id)
 					c = next
 				}
+			},
+			"rewind": func(t *rapid.T) {
+				id := some()
+				next, _, err := c.Rewind(id)
+				if r := m.records[id]; r == nil || r.savepoint {
+					if !errors.Is(err, catalog.ErrUnknown) {
+						t.Fatalf("rewind to %d: %v", id, err)
+					}
+					return
+				}
+				for _, newer := range m.kept() {
+					if newer > id {
+						m.drop(newer)
+					}
+				}
+				c = next
 			},
 			"forget": func(t *rapid.T) {
 				g := catalog.Garbage{Runs: someRuns.Draw(t, "gone")}

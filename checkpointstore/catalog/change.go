@@ -19,15 +19,37 @@ func (c *Catalog) begin() *Catalog {
 	return &n
 }
 
+// add appends a record to n, whose records are still another's.
+func (n *Catalog) add(r *Record) {
+	n.records = append(slices.Clip(n.records), r)
+	if r.Savepoint {
+		n.savepoints++
+	}
+}
+
 // trim drops what lies beyond the retained newest records and is not needed.
-// The records are n's own.
+// Savepoints are besides. The records are n's own.
 func (n *Catalog) trim(retained int, ch *Change) {
-	for i := 0; i < len(n.records)-max(retained, 1); {
-		if n.records[i].needed() {
+	beyond := len(n.records) - n.savepoints - max(retained, 1)
+	for i := 0; beyond > 0; {
+		r := n.records[i]
+		if !r.Savepoint {
+			beyond--
+		}
+		if r.Savepoint || r.needed() {
 			i++
 			continue
 		}
 		n.drop(i, ch)
+	}
+}
+
+// letGo drops the savepoints that nothing needs any more. The records are n's own.
+func (n *Catalog) letGo(ch *Change) {
+	for i := len(n.records) - 1; i >= 0 && n.savepoints > 0; i-- {
+		if r := n.records[i]; r.Savepoint && !r.needed() {
+			n.drop(i, ch)
+		}
 	}
 }
 
@@ -40,6 +62,9 @@ func (n *Catalog) trim(retained int, ch *Change) {
 func (n *Catalog) drop(i int, ch *Change) {
 	r := n.records[i]
 	n.records = slices.Delete(n.records, i, i+1)
+	if r.Savepoint {
+		n.savepoints--
+	}
 	freed := n.index.lastUsedBy(r.Objects, r.ID)
 	n.index.remove(freed)
 	for j := i - 1; j >= 0 && len(freed) > 0; j-- {

@@ -27,6 +27,8 @@ type encodedRecord struct {
 	Objects  []uint64              `cbor:"4,keyasint"` // prefix, lo, hi, and so on
 	Owed     bool                  `cbor:"5,keyasint,omitempty"`
 	Holds    []string              `cbor:"6,keyasint,omitempty"` // sorted
+
+	Savepoint bool `cbor:"25,keyasint,omitempty"`
 }
 
 var (
@@ -61,7 +63,7 @@ func (c *Catalog) MarshalCBOR() ([]byte, error) {
 	for _, r := range c.records {
 		e.Records = append(e.Records, encodedRecord{
 			ID: r.ID, Attempt: r.Attempt, Metadata: r.Metadata,
-			Objects: d.pack(r.Objects), Owed: r.Owed, Holds: sortedNames(r.Holds),
+			Objects: d.pack(r.Objects), Owed: r.Owed, Holds: sortedNames(r.Holds), Savepoint: r.Savepoint,
 		})
 	}
 	return encMode.Marshal(e)
@@ -100,7 +102,7 @@ func (n *Catalog) load(prefixes []string, e encodedRecord) error {
 	if err != nil {
 		return fmt.Errorf("checkpoint %d: %w", e.ID, err)
 	}
-	r := Record{ID: e.ID, Attempt: e.Attempt, Metadata: e.Metadata, Objects: n.index.intern(runs), Owed: e.Owed}
+	r := Record{ID: e.ID, Attempt: e.Attempt, Metadata: e.Metadata, Objects: n.index.intern(runs), Owed: e.Owed, Savepoint: e.Savepoint}
 	if err := n.check(&r); err != nil {
 		return fmt.Errorf("checkpoint %d: %w", e.ID, err)
 	}
@@ -111,6 +113,9 @@ func (n *Catalog) load(prefixes []string, e encodedRecord) error {
 		r.Holds[who] = true
 	}
 	n.records = append(n.records, &r)
+	if r.Savepoint {
+		n.savepoints++
+	}
 	n.index.overlay(r.Objects, r.ID)
 	return nil
 }

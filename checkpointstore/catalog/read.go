@@ -8,9 +8,20 @@ import (
 	"github.com/cairnstream/cairn/snapshot"
 )
 
-// Newest is the newest completed checkpoint, from which a new attempt restores;
-// nil if there is none. It must not be changed.
+// Newest is the newest completed checkpoint that is no savepoint, from which a new
+// attempt restores; nil if there is none. It must not be changed.
 func (c *Catalog) Newest() *Record {
+	for _, r := range slices.Backward(c.records) {
+		if !r.Savepoint {
+			return r
+		}
+	}
+	return nil
+}
+
+// Last is the record with the highest id, savepoint or not; nil if there is none.
+// It must not be changed.
+func (c *Catalog) Last() *Record {
 	if len(c.records) == 0 {
 		return nil
 	}

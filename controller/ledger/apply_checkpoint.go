@@ -52,12 +52,18 @@ func (t *transition) completeCheckpoint(j *Job, c *CompleteCheckpoint) any {
 		return refuse(ErrNotPending, "complete checkpoint %d of job %s", c.ID, j.ID)
 	}
 	record := catalog.Record{ID: c.ID, Attempt: c.Attempt, Metadata: c.Metadata, Objects: c.Objects, Owed: c.Owed}
+	savepoint := j.Savepoint(c.ID)
+	if savepoint != nil {
+		asSavepoint(&record, savepoint)
+	}
 	next, change, err := j.Catalog.Complete(record, c.Released, j.Options.Retained)
 	if err != nil {
 		return refuse(classOf(err), "complete checkpoint %d of job %s: %v", c.ID, j.ID, err)
 	}
-	// The attempt has a checkpoint of its own now.
-	next, unheld := next.Unhold(j.Execution.Restore, holdOf(c.Attempt), j.Options.Retained)
+	var unheld catalog.Change
+	if savepoint == nil { // the attempt has a checkpoint of its own to restore from now
+		next, unheld = next.Unhold(j.Execution.Restore, holdOf(c.Attempt), j.Options.Retained)
+	}
 	j.Catalog = next
 	done := &Completed{ID: c.ID, Subsumed: append(change.Dropped, unheld.Dropped...), Aborted: t.abortOlder(j, c.ID)}
 	slices.Sort(done.Subsumed)
@@ -66,8 +72,11 @@ func (t *transition) completeCheckpoint(j *Job, c *CompleteCheckpoint) any {
 	h := t.line(p, CheckpointCompleted, "")
 	h.Stats, h.Metadata = c.Stats, c.Metadata
 	j.History = appendBounded(j.History, historyMax, h)
-	t.put(j)
 	t.emit(Event{Type: EventCheckpointCompleted, Job: j.ID, Attempt: c.Attempt, Checkpoint: c.ID})
+	if savepoint != nil {
+		t.savepointTaken(j, c)
+	}
+	t.put(j)
 	return done
 }
 
@@ -100,6 +109,9 @@ func (t *transition) abort(j *Job, p Pending, reason string) {
 	j.FailedCount++
 	j.History = appendBounded(j.History, historyMax, t.line(p, CheckpointFailed, reason))
 	t.emit(Event{Type: EventCheckpointAborted, Job: j.ID, Attempt: p.Attempt, Checkpoint: p.ID, Detail: reason})
+	if j.Savepoint(p.ID) != nil {
+		t.failSavepoint(j, p.ID, reason)
+	}
 }
 
 func (t *transition) abortPending(j *Job, reason string) {
@@ -135,7 +147,7 @@ func (t *transition) confirmCommits(j *Job, c *ConfirmCommits) any {
 	if c.ID <= j.Committed {
 		return nil
 	}
-	if newest := j.Catalog.Newest(); newest == nil || c.ID > newest.ID {
+	if last := j.Catalog.Last(); last == nil || c.ID > last.ID {
 		return refuse(ErrNoCheckpoint, "confirm commits of job %s up to checkpoint %d: it is not complete", j.ID, c.ID)
 	}
 	j.Catalog, _ = j.Catalog.Confirm(c.ID, j.Options.Retained)

@@ -48,7 +48,7 @@ func (t *transition) resumeJob(j *Job, c *ResumeJob) any {
 	resumed := &Resumed{}
 	if c.ID != 0 {
 		record := j.Catalog.Record(c.ID)
-		if record == nil {
+		if record == nil || record.Savepoint {
 			return refuse(ErrNoCheckpoint, "resume job %s from checkpoint %d", j.ID, c.ID)
 		}
 		if object, damaged := j.DamageOf(record); damaged {
@@ -89,7 +89,7 @@ func (j *Job) DamageOf(r *catalog.Record) (object string, damaged bool) {
 // that are known to be damaged; nil if there is none.
 func (j *Job) NewestWhole() *catalog.Record {
 	for _, r := range slices.Backward(j.Catalog.Records()) {
-		if _, damaged := j.DamageOf(r); !damaged {
+		if _, damaged := j.DamageOf(r); !damaged && !r.Savepoint {
 			return r
 		}
 	}

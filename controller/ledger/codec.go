@@ -37,6 +37,10 @@ const (
 	kindForgetGarbage
 	kindSuspendJob
 	kindResumeJob
+
+	kindBeginSavepoint   kind = 21
+	kindFinishSavepoint  kind = 22
+	kindDisposeSavepoint kind = 23
 )
 
 // prefixLen is the length of what stands before a command's CBOR: two bytes kind,
@@ -75,6 +79,8 @@ func must[T any](v T, err error) T {
 // asked of them (I8).
 func VersionOf(c Command) int {
 	switch c := c.(type) {
+	case *BeginSavepoint, *FinishSavepoint, *DisposeSavepoint:
+		return 3
 	case *SuspendJob, *ResumeJob:
 		return 2
 	case *SubmitJob:
@@ -144,6 +150,9 @@ var prototypes = [...]func() Command{
 	kindForgetGarbage:      func() Command { return new(ForgetGarbage) },
 	kindSuspendJob:         func() Command { return new(SuspendJob) },
 	kindResumeJob:          func() Command { return new(ResumeJob) },
+	kindBeginSavepoint:     func() Command { return new(BeginSavepoint) },
+	kindFinishSavepoint:    func() Command { return new(FinishSavepoint) },
+	kindDisposeSavepoint:   func() Command { return new(DisposeSavepoint) },
 }
 
 func (c *LeaderEstablished) header() *Header  { return &c.Header }
@@ -203,6 +212,12 @@ func kindOf(c Command) kind {
 		return kindSuspendJob
 	case *ResumeJob:
 		return kindResumeJob
+	case *BeginSavepoint:
+		return kindBeginSavepoint
+	case *FinishSavepoint:
+		return kindFinishSavepoint
+	case *DisposeSavepoint:
+		return kindDisposeSavepoint
 	}
 	panic(fmt.Sprintf("ledger: %T is no command", c)) // header is unexported: only those above
 }

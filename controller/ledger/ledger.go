@@ -96,7 +96,7 @@ func (s *State) MinVersion(members []string) int {
 func (s *State) ArtifactsInUse() map[string]bool {
 	use := map[string]bool{}
 	for _, j := range s.Jobs {
-		if !j.Status.Terminal() || j.Catalog.Newest() != nil {
+		if !j.Status.Terminal() || j.Catalog.Last() != nil {
 			use[j.Artifact] = true
 		}
 	}

@@ -188,6 +188,8 @@ type Job struct {
 	// Damaged are keys of objects that restores have found missing or damaged,
 	// in that order, until one succeeds or an operator has it tried again.
 	Damaged []string `cbor:"27,keyasint,omitempty"`
+
+	Savepoints []Savepoint `cbor:"35,keyasint,omitempty"` // by id; see savepoint.go
 }
 
 // Resumed is ResumeJob's result.
@@ -247,4 +249,5 @@ const (
 	EventCheckpointAborted   EventType = "checkpoint_aborted"
 	EventCommitsConfirmed    EventType = "commits_confirmed"
 	EventCheckpointDeleted   EventType = "checkpoint_deleted"
+	EventSavepoint           EventType = "savepoint" // Detail: its new status, or gone
 )

@@ -92,6 +92,12 @@ func (t *transition) applyToJob(c Command) any {
 		return t.suspendJob(j, c)
 	case *ResumeJob:
 		return t.resumeJob(j, c)
+	case *BeginSavepoint:
+		return t.beginSavepoint(j, c)
+	case *FinishSavepoint:
+		return t.finishSavepoint(j, c)
+	case *DisposeSavepoint:
+		return t.disposeSavepoint(j, c)
 	}
 	panic(fmt.Sprintf("ledger: %T is not applied", c)) // Decode made it: it is one of the kinds
 }
@@ -123,6 +129,12 @@ func jobOf(c Command) dataflow.JobID {
 	case *SuspendJob:
 		return c.Job
 	case *ResumeJob:
+		return c.Job
+	case *BeginSavepoint:
+		return c.Job
+	case *FinishSavepoint:
+		return c.Job
+	case *DisposeSavepoint:
 		return c.Job
 	}
 	return ""
