@@ -53,6 +53,9 @@ type Config struct {
 	// RegisterGrace is how long a new leader waits for agents to report before
 	// it takes the missing ones for lost. Default 3 s.
 	RegisterGrace time.Duration
+	// Passed, if not nil, is called by the leader after each of the Steps, on the
+	// goroutine that did it: a test that ends the term there sees what a crash leaves.
+	Passed func(step string)
 	// Log takes what happens. Default: nothing is logged.
 	Log *slog.Logger
 }

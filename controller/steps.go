@@ -1,0 +1,36 @@
+package controller
+
+// A step is a point at which a leader may die and leave work half done: an entry is
+// committed, an order is sent, an object is written. Tests end terms there.
+
+// The steps of savepoints, in their order.
+const (
+	StepSavepointBegun      = "savepoint: begun"                // its checkpoint is pending in Raft
+	StepSavepointTriggered  = "savepoint: triggered"            // the processes are told
+	StepSavepointMetadata   = "savepoint: metadata written"     // the checkpoint's metadata object is in the bucket
+	StepSavepointComplete   = "savepoint: checkpoint complete"  // the commit point; a stopped job is ending
+	StepSavepointOutcome    = "savepoint: outcome sent"         // the processes know it
+	StepSavepointOrdered    = "savepoint: writing ordered"      // a worker writes the folder
+	StepSavepointFolder     = "savepoint: folder written"       // and says so
+	StepSavepointFinished   = "savepoint: finished"             // Raft has its location
+	StepSavepointDisposing  = "savepoint: disposing"            // Raft says that its folder goes
+	StepSavepointFolderGone = "savepoint: folder deleted"       // the store has it no more
+	StepSavepointGone       = "savepoint: gone"                 // Raft has forgotten it
+	StepStopCommitsOrdered  = "stop: finishing commits ordered" // of a job that a savepoint cancelled
+	StepStopCommitsDone     = "stop: commits confirmed"         // the job has ended
+)
+
+// Steps are all steps, so that a test can try each.
+var Steps = []string{
+	StepSavepointBegun, StepSavepointTriggered, StepSavepointMetadata, StepSavepointComplete, StepSavepointOutcome,
+	StepSavepointOrdered, StepSavepointFolder, StepSavepointFinished,
+	StepSavepointDisposing, StepSavepointFolderGone, StepSavepointGone,
+	StepStopCommitsOrdered, StepStopCommitsDone,
+}
+
+// passed tells whoever watches (Config.Passed) that the leader has done a step.
+func (l *leader) passed(step string) {
+	if l.cfg.Passed != nil {
+		l.cfg.Passed(step)
+	}
+}
