@@ -31,7 +31,7 @@ func (l *leader) coordinate(j *job, record *ledger.Job) {
 		return
 	}
 	j.coordinating = true
-	j.coord = coordinator.Adopt(record.Options.WithDefaults(), facts(record))
+	j.coord = coordinator.Adopt(record.Options.WithDefaults(), l.facts(record, j.ranBefore()))
 	var processes []dataflow.Incarnation
 	for _, p := range j.processes {
 		processes = append(processes, p.nonce())
@@ -44,15 +44,6 @@ func (l *leader) coordinate(j *job, record *ledger.Job) {
 	for key := range j.triggers {
 		l.step(j, coordinator.Requested{Key: key})
 	}
-}
-
-// facts are what Raft holds of the current attempt's checkpoints.
-func facts(record *ledger.Job) coordinator.Facts {
-	f := coordinator.Facts{FailuresInRow: record.CheckpointFails, FinalCompleted: record.FinalCompleted()}
-	for _, p := range record.Pending {
-		f.Pending = append(f.Pending, coordinator.Pending{ID: p.ID, Trigger: coordinator.Trigger(p.Trigger)})
-	}
-	return f
 }
 
 // tellCoordinator repeats what a process has said. Every event is harmless twice.

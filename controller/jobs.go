@@ -37,6 +37,7 @@ type job struct {
 	slotsMissing int
 	restart      *appointment // the restart delay is not over
 
+	found        dataflow.Attempt // the attempt that ran already when this leader found the job; 0: none
 	coord        coordinator.State
 	coordinating bool // all subtasks run, and coord has been told
 	tick         *appointment

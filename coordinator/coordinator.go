@@ -5,12 +5,18 @@
 // come out. It has no clock, no goroutine and no I/O; its host carries out the
 // actions and reports what became of them as further events.
 //
+// Several checkpoints may be in flight (MaxConcurrent). What is asked for waits in
+// a queue: savepoints first, then what people asked for, then the clock's and the
+// volume's. See docs/design/0009 for the rules and what differs from Flink.
+//
 // A State lives for one attempt of a job under one leader. A new leader builds
 // another with Adopt, from what Raft holds; it repeats triggers and counts
 // timeouts anew by its own clock. Every event is harmless twice.
 package coordinator
 
 import (
+	"time"
+
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/snapshot"
 )
@@ -20,10 +26,28 @@ type Trigger string
 
 // The triggers.
 const (
-	Periodic Trigger = "periodic"
-	Manual   Trigger = "manual" // a person asked; not held back by MinPause
-	Final    Trigger = "final"  // the data ended; its completion finishes the job
+	Periodic  Trigger = "periodic"
+	ByVolume  Trigger = "volume"    // the sources have read EveryBytes or EveryRecords
+	Manual    Trigger = "manual"    // a person asked; not held back by MinPause
+	Savepoint Trigger = "savepoint" // for a savepoint, whoever asked
+	Final     Trigger = "final"     // the data ended; its completion finishes the job
 )
+
+// SavepointWish is a savepoint that was asked for. The state only looks at what
+// sources do afterwards; the rest is for the host.
+type SavepointWish struct {
+	Format    string // dataflow.Canonical or dataflow.Native
+	Directory string // URL; empty: the cluster's bucket
+	Trigger   string // who asked: manual, periodic
+	Stop      bool   // its completion ends the job
+	Drain     bool   // with Stop: sources end first, as at the end of the data
+	Cancel    bool   // with Stop: the job is cancelled, not finished
+	Upgrade   bool   // its completion ends the attempt: another program goes on
+}
+
+// Holds tells whether sources read nothing after its barrier: no other checkpoint
+// begins until its outcome is known.
+func (w *SavepointWish) Holds() bool { return w != nil && (w.Stop || w.Upgrade) }
 
 // Event is what the host tells. Exactly one of the types below.
 type Event interface{ event() }
@@ -38,6 +62,23 @@ type (
 	// Requested: a person asks for a checkpoint. The key comes back once, in
 	// ProposeBegin or in RefuseRequest; one that waits already is ignored.
 	Requested struct{ Key string }
+	// RequestedSavepoint: a savepoint is asked for. Like Requested, but each has a
+	// checkpoint of its own, and they come before all others.
+	RequestedSavepoint struct {
+		Key       string
+		Savepoint SavepointWish
+	}
+	// Reconfigured: the job's options changed. What is in flight keeps the limits
+	// that it began with.
+	Reconfigured struct{ Options dataflow.Options }
+	// Volume: what the sources of a process have read since the attempt began. The
+	// numbers never fall; an older one that comes late changes nothing.
+	Volume struct {
+		Process dataflow.Incarnation
+		Records int64
+		Bytes   int64
+		Backlog bool // a source there works off a backlog
+	}
 	// EndOfData: every subtask of the process has seen the end of its inputs.
 	EndOfData struct{ Process dataflow.Incarnation }
 	// Began: Raft holds the checkpoint that ProposeBegin asked for.
@@ -93,11 +134,16 @@ type Action interface{ action() }
 type (
 	// ProposeBegin: propose BeginCheckpoint; answer with Began or BeginRefused.
 	ProposeBegin struct {
-		Trigger Trigger
-		Keys    []string // the requests that this checkpoint answers
+		Trigger   Trigger
+		Keys      []string       // the requests that this checkpoint answers
+		Savepoint *SavepointWish // nil: it is none
 	}
 	// SendTrigger: tell all processes of the attempt. Sources ignore repeats.
-	SendTrigger struct{ ID dataflow.CheckpointID }
+	SendTrigger struct {
+		ID        dataflow.CheckpointID
+		Options   dataflow.Options // as they were when it began
+		Savepoint *SavepointWish   // nil: it is none
+	}
 	// RefuseRequest: no checkpoint will answer the request.
 	RefuseRequest struct{ Key, Reason string }
 	// Complete: all parts are there, sorted by process. Write the metadata
@@ -112,7 +158,8 @@ type (
 		Reason        string
 		FailuresInRow int
 	}
-	// FailJob: too many checkpoints failed in a row; fail the attempt.
+	// FailJob: too many checkpoints failed in a row, none has completed for MaxAge,
+	// or a draining savepoint failed; fail the attempt.
 	FailJob struct{ Reason string }
 	// FinishJob: the final checkpoint completed.
 	FinishJob struct{}
@@ -127,32 +174,46 @@ type (
 
 // Pending is a checkpoint in flight that a new leader takes over.
 type Pending struct {
-	ID      dataflow.CheckpointID
-	Trigger Trigger
+	ID        dataflow.CheckpointID
+	Trigger   Trigger
+	Savepoint *SavepointWish // nil: it is none
+}
+
+// Ages are how long ago, when the leader took over, something last happened in
+// this attempt. They are differences between times that Raft holds, so that no
+// leader compares its clock with another's.
+type Ages struct {
+	Begun time.Duration // the last checkpoint by clock or volume, or the attempt's running
+	Ended time.Duration // any checkpoint; negative: none has
 }
 
 // Facts are what Raft holds of a running attempt's checkpoints.
 type Facts struct {
-	Pending       []Pending // by id
-	FailuresInRow int       // of checkpoints
+	Job           dataflow.JobID // its jitter differs from that of other jobs
+	Pending       []Pending      // by id
+	Ages          *Ages          // nil: the attempt has just begun to run
+	FailuresInRow int            // of checkpoints
 	// FinalCompleted: this attempt's final checkpoint completed, and the job
 	// is not finishing yet.
 	FinalCompleted bool
 }
 
-func (Running) event()        {}
-func (Tick) event()           {}
-func (Requested) event()      {}
-func (EndOfData) event()      {}
-func (Began) event()          {}
-func (BeginRefused) event()   {}
-func (Ack) event()            {}
-func (Decline) event()        {}
-func (Lagging) event()        {}
-func (Completed) event()      {}
-func (CompleteFailed) event() {}
-func (Aborted) event()        {}
-func (AttemptOver) event()    {}
+func (Running) event()            {}
+func (Tick) event()               {}
+func (Requested) event()          {}
+func (RequestedSavepoint) event() {}
+func (Reconfigured) event()       {}
+func (Volume) event()             {}
+func (EndOfData) event()          {}
+func (Began) event()              {}
+func (BeginRefused) event()       {}
+func (Ack) event()                {}
+func (Decline) event()            {}
+func (Lagging) event()            {}
+func (Completed) event()          {}
+func (CompleteFailed) event()     {}
+func (Aborted) event()            {}
+func (AttemptOver) event()        {}
 
 func (ProposeBegin) action()  {}
 func (SendTrigger) action()   {}

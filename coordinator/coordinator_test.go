@@ -19,7 +19,7 @@ type world struct {
 	state State
 }
 
-func begin(t testing.TB, o dataflow.Options) *world { return &world{t, New(o)} }
+func begin(t testing.TB, o dataflow.Options) *world { return &world{t, New("job", o)} }
 
 func options() dataflow.Options {
 	return dataflow.Options{
@@ -316,7 +316,7 @@ func TestFinal(t *testing.T) {
 }
 
 func TestNewLeaderGoesOn(t *testing.T) {
-	w := &world{t, Adopt(options(), Facts{Pending: []Pending{{4, Periodic}}, FailuresInRow: 2})}
+	w := &world{t, Adopt(options(), Facts{Pending: []Pending{{ID: 4, Trigger: Periodic}}, FailuresInRow: 2})}
 	w.next(-1)
 	w.at(0.1, tick)
 	w.at(0.1, ackOf(4, "a"))
@@ -331,7 +331,7 @@ func TestNewLeaderGoesOn(t *testing.T) {
 }
 
 func TestNewLeaderHasAllAcksBeforeItKnowsWhoRuns(t *testing.T) {
-	w := &world{t, Adopt(options(), Facts{Pending: []Pending{{4, Final}}})}
+	w := &world{t, Adopt(options(), Facts{Pending: []Pending{{ID: 4, Trigger: Final}}})}
 	w.at(0.1, ackOf(4, "a"))
 	w.at(0.1, ackOf(4, "b"))
 	w.at(0.3, ab, "trigger 4", "complete 4 a,b")
@@ -339,7 +339,7 @@ func TestNewLeaderHasAllAcksBeforeItKnowsWhoRuns(t *testing.T) {
 }
 
 func TestNewLeaderCountsOnWithTheFailures(t *testing.T) {
-	w := &world{t, Adopt(options(), Facts{Pending: []Pending{{4, Periodic}}, FailuresInRow: 2})}
+	w := &world{t, Adopt(options(), Facts{Pending: []Pending{{ID: 4, Trigger: Periodic}}, FailuresInRow: 2})}
 	w.at(0, ab, "trigger 4")
 	w.at(60, tick, "abort 4 #3", "fail job")
 }
@@ -353,14 +353,14 @@ func TestNewLeaderFinishes(t *testing.T) {
 func TestNewLeaderFindsSeveral(t *testing.T) {
 	o := options()
 	o.TolerableFailures = 0
-	w := &world{t, Adopt(o, Facts{Pending: []Pending{{4, Periodic}, {5, Periodic}}})}
+	w := &world{t, Adopt(o, Facts{Pending: []Pending{{ID: 4, Trigger: Periodic}, {ID: 5, Trigger: Periodic}}})}
 	w.at(0, ab, "trigger 4", "trigger 5")
 	w.at(1, ackOf(5, "a"))
 	w.at(1, ackOf(5, "b"), "complete 5 a,b")
 	w.at(2, Completed{5}) // 4 is subsumed
 	w.next(10)
 	w.at(3, ackOf(4, "a"), "late 4 a")
-	w = &world{t, Adopt(o, Facts{Pending: []Pending{{4, Periodic}, {5, Periodic}}})}
+	w = &world{t, Adopt(o, Facts{Pending: []Pending{{ID: 4, Trigger: Periodic}, {ID: 5, Trigger: Periodic}}})}
 	w.at(7200, ab, "trigger 4", "trigger 5")
 	w.at(7260, tick, "abort 4 #1", "fail job") // both expired; the first is enough
 }
@@ -373,7 +373,7 @@ func TestAnyOrder(t *testing.T) {
 		o := options()
 		o.TolerableFailures = rapid.IntRange(-1, 2).Draw(t, "tolerable")
 		o.MinPause = time.Duration(rapid.IntRange(0, 15).Draw(t, "pause")) * time.Second
-		s, now := New(o), time.Duration(0)
+		s, now := New("job", o), time.Duration(0)
 		id, asked, over := dataflow.CheckpointID(0), false, false
 		why := Periodic
 		closed := map[dataflow.CheckpointID]string{}

@@ -37,8 +37,8 @@ const (
 //	                     +-------------Aborted---------- aborting <---+ CompleteFailed
 //	                     +-------------Completed----------------------+
 //
-// At most one checkpoint is asked for or in flight; only a new leader may find
-// several.
+// At most one checkpoint is asked for at a time, and at most MaxConcurrent are in
+// flight; only a new leader, or one whose options changed, may find more.
 type State struct {
 	options dataflow.Options
 
@@ -47,27 +47,40 @@ type State struct {
 	lagging   []dataflow.Incarnation // whose changes the store does not take
 	over      bool                   // nothing will be done any more
 
-	due       time.Duration // of the next periodic checkpoint
+	rhythm    rhythm        // of the clock
+	volume    volume        // what the sources have read, by process
 	notBefore time.Duration // nothing is proposed before
 	lastEnd   time.Duration // of a checkpoint, however it ended
 	anyEnded  bool          // whether lastEnd is one
+	fresh     time.Duration // MaxAge counts from here
+	ages      *Ages         // at the takeover from another leader; nil: there was none
 
-	asked     bool     // ProposeBegin is out
-	requests  []string // keys that wait for a checkpoint to begin
-	answering []string // keys that ProposeBegin carried, while asked
-	inFlight  []inFlight
-	failures  int  // checkpoints in a row
-	finalDone bool // the final checkpoint completed, FinishJob is to follow
+	requests  []request      // that wait for a checkpoint to begin
+	asked     bool           // ProposeBegin is out
+	answering []string       // keys that ProposeBegin carried, while asked
+	wished    *SavepointWish // what ProposeBegin carried, while asked
+	inFlight  []inFlight     // by id
+	failures  int            // checkpoints in a row
+	lastError string         // why a checkpoint failed last
+	finalDone bool           // the final checkpoint completed, FinishJob is to follow
+}
+
+// request is something that waits for a checkpoint to begin.
+type request struct {
+	key       string
+	savepoint *SavepointWish // nil: any checkpoint will do
 }
 
 // inFlight is a checkpoint that Raft holds as pending.
 type inFlight struct {
-	id       dataflow.CheckpointID
-	trigger  Trigger
-	deadline time.Duration
-	repeat   time.Duration // of the trigger
-	acks     []ack
-	phase    phase
+	id        dataflow.CheckpointID
+	trigger   Trigger
+	savepoint *SavepointWish
+	options   dataflow.Options // when it began
+	deadline  time.Duration
+	repeat    time.Duration // of the trigger
+	acks      []ack
+	phase     phase
 }
 
 // phase is how far a checkpoint in flight has come.
@@ -84,17 +97,18 @@ type ack struct {
 	part    *snapshot.Process
 }
 
-// New returns the state of an attempt that has no checkpoint in flight. The
+// New returns the state of a job's attempt that has no checkpoint in flight. The
 // options have their defaults filled in.
-func New(o dataflow.Options) State { return Adopt(o, Facts{}) }
+func New(job dataflow.JobID, o dataflow.Options) State { return Adopt(o, Facts{Job: job}) }
 
 // Adopt returns the state of a leader that takes over an attempt. What is in
 // flight is triggered again once the processes are known (Running), and its
-// time counts anew from there: another leader's clock means nothing here.
+// time counts anew from there: another leader's clock means nothing here. The
+// rhythm goes on by the ages in the facts.
 func Adopt(o dataflow.Options, f Facts) State {
-	s := State{options: o, failures: f.FailuresInRow, finalDone: f.FinalCompleted}
+	s := State{options: o, failures: f.FailuresInRow, finalDone: f.FinalCompleted, ages: f.Ages, rhythm: rhythm{seed: seedOf(f.Job)}}
 	for _, p := range f.Pending {
-		s.inFlight = append(s.inFlight, inFlight{id: p.ID, trigger: p.Trigger})
+		s.inFlight = append(s.inFlight, inFlight{id: p.ID, trigger: p.Trigger, savepoint: p.Savepoint, options: o})
 	}
 	return s
 }
@@ -110,6 +124,7 @@ func (s State) Step(now time.Duration, e Event) (State, []Action) {
 	}
 	t.take(e)
 	t.expire()
+	t.outdate()
 	t.repeat()
 	t.propose()
 	return t.State, t.actions
@@ -127,6 +142,9 @@ func (s State) Next() (deadline time.Duration, ok bool) {
 			times = append(times, c.deadline, c.repeat)
 		}
 	}
+	if at, ok := s.outdated(); ok {
+		times = append(times, at)
+	}
 	if _, at, ok := s.wish(); ok {
 		times = append(times, at)
 	}
@@ -138,46 +156,6 @@ func (s State) Next() (deadline time.Duration, ok bool) {
 
 // expires tells whether the checkpoint's time runs.
 func (s State) expires(c inFlight) bool { return s.processes != nil && c.phase == collecting }
-
-// wish is the checkpoint to begin next and from when on; not ok if there is none
-// to begin as things are.
-func (s State) wish() (why Trigger, at time.Duration, ok bool) {
-	if s.processes == nil || s.asked || len(s.inFlight) > 0 {
-		return "", 0, false
-	}
-	switch {
-	case s.allEnded():
-		return Final, s.notBefore, true
-	case len(s.requests) > 0:
-		return Manual, s.notBefore, true
-	case s.interval() > 0:
-		return Periodic, max(s.notBefore, s.due, s.pauseEnd()), true
-	}
-	return "", 0, false
-}
-
-// pauseEnd is when MinPause after the last checkpoint is over.
-func (s State) pauseEnd() time.Duration {
-	if !s.anyEnded {
-		return 0
-	}
-	return s.lastEnd + s.options.MinPause
-}
-
-// interval is Flink's: no shorter than the pause; 0 for no periodic checkpoints.
-func (s State) interval() time.Duration {
-	if s.options.CheckpointInterval <= 0 {
-		return 0
-	}
-	return max(s.options.CheckpointInterval, s.options.MinPause)
-}
-
-func (s State) retryPause() time.Duration {
-	if i := s.interval(); i > 0 {
-		return min(i, retryPause)
-	}
-	return retryPause
-}
 
 func (s State) allEnded() bool {
 	return len(s.processes) > 0 && !slices.ContainsFunc(s.processes, func(p dataflow.Incarnation) bool {

@@ -23,7 +23,13 @@ func (t *step) take(e Event) {
 	case Running:
 		t.running(e)
 	case Requested:
-		t.requested(e.Key)
+		t.requested(request{key: e.Key})
+	case RequestedSavepoint:
+		t.requested(request{e.Key, &e.Savepoint})
+	case Reconfigured:
+		t.reconfigured(e.Options)
+	case Volume:
+		t.read(e)
 	case EndOfData:
 		if !slices.Contains(t.ended, e.Process) {
 			t.ended = append(slices.Clip(t.ended), e.Process)
@@ -31,7 +37,7 @@ func (t *step) take(e Event) {
 	case Began:
 		t.began(e)
 	case BeginRefused:
-		t.asked, t.answering = false, nil
+		t.answered()
 		t.notBefore = t.now + t.retryPause()
 	case Ack:
 		t.ack(e)
@@ -54,47 +60,64 @@ func (t *step) take(e Event) {
 
 // afterwards answers what comes when all is over.
 func (t *step) afterwards(e Event) {
-	if r, ok := e.(Requested); ok {
-		t.do(RefuseRequest{Key: r.Key, Reason: "the attempt is over"})
+	const reason = "the attempt is over"
+	switch e := e.(type) {
+	case Requested:
+		t.do(RefuseRequest{Key: e.Key, Reason: reason})
+	case RequestedSavepoint:
+		t.do(RefuseRequest{Key: e.Key, Reason: reason})
 	}
 }
 
-// running begins the rhythm: the first periodic checkpoint is an interval away.
+// running begins the rhythm.
 func (t *step) running(e Running) {
 	if t.processes != nil || len(e.Processes) == 0 {
 		return
 	}
 	t.processes = slices.Compact(slices.Sorted(slices.Values(e.Processes)))
-	t.due = t.now + t.interval()
+	t.beginRhythm()
+	t.fresh = t.now
 	for i := range t.inFlight {
 		c := &t.inFlight[i]
 		c.deadline = t.now + t.options.CheckpointTimeout
 		c.repeat = t.now + repeatEvery
-		t.do(SendTrigger{ID: c.id})
+		t.send(c)
 		c.acks = slices.DeleteFunc(slices.Clone(c.acks), func(a ack) bool { return !t.knows(a.process) })
 		t.completeIfAll(c)
 	}
 }
 
-func (t *step) requested(key string) {
-	switch {
-	case slices.Contains(t.requests, key) || slices.Contains(t.answering, key):
-	case len(t.requests) >= requestsMax:
-		t.do(RefuseRequest{Key: key, Reason: fmt.Sprintf("%d requests wait already", requestsMax)})
-	default:
-		t.requests = append(slices.Clip(t.requests), key)
-	}
-}
+// answered: what ProposeBegin asked for is known.
+func (t *step) answered() { t.asked, t.answering, t.wished = false, nil, nil }
 
 func (t *step) began(e Began) {
-	t.asked, t.answering = false, nil
+	savepoint := t.wished
+	t.answered()
 	if t.find(e.ID) != nil {
 		return
 	}
 	t.inFlight = append(t.inFlight, inFlight{
-		id: e.ID, trigger: e.Trigger, deadline: t.now + t.options.CheckpointTimeout, repeat: t.now + repeatEvery,
+		id: e.ID, trigger: e.Trigger, savepoint: savepoint, options: t.options,
+		deadline: t.now + t.options.CheckpointTimeout, repeat: t.now + repeatEvery,
 	})
-	t.do(SendTrigger{ID: e.ID})
+	if savepoint == nil {
+		t.count()
+	}
+	t.send(&t.inFlight[len(t.inFlight)-1])
+}
+
+// count has volume and clock count from here on. Without a volume the clock keeps
+// its rate, whatever else begins.
+func (t *step) count() {
+	t.volume = t.volume.begun()
+	if t.byVolume() && t.interval() > 0 {
+		t.rhythm.last = t.now
+		t.plan(t.now + t.interval())
+	}
+}
+
+func (t *step) send(c *inFlight) {
+	t.do(SendTrigger{ID: c.id, Options: c.options, Savepoint: c.savepoint})
 }
 
 func (t *step) ack(e Ack) {
@@ -137,21 +160,31 @@ func (t *step) decline(e Decline) {
 }
 
 func (t *step) lag(e Lagging) {
+	before := len(t.lagging)
 	t.lagging = slices.DeleteFunc(slices.Clone(t.lagging), func(p dataflow.Incarnation) bool { return p == e.Process })
 	if e.Behind {
 		t.lagging = append(t.lagging, e.Process)
+	} else if before > 0 && len(t.lagging) == 0 {
+		t.aged(t.now)
 	}
 }
 
-// completed settles the checkpoint and every older one.
+// completed settles the checkpoint and every older one that is no savepoint: a
+// savepoint is somebody's own, and settles only itself.
 func (t *step) completed(id dataflow.CheckpointID) {
 	c := t.find(id)
 	if c == nil {
 		return
 	}
 	t.finalDone = c.trigger == Final
-	t.inFlight = slices.DeleteFunc(t.inFlight, func(c inFlight) bool { return c.id <= id })
+	savepoint := c.savepoint != nil
+	t.inFlight = slices.DeleteFunc(t.inFlight, func(c inFlight) bool {
+		return c.id == id || c.id < id && c.savepoint == nil && !savepoint
+	})
 	t.failures = 0
+	if !savepoint {
+		t.aged(t.now)
+	}
 	t.lastEnd, t.anyEnded = t.now, true
 }
 
@@ -168,28 +201,43 @@ func (t *step) aborted(id dataflow.CheckpointID) {
 }
 
 // fail gives a checkpoint up and counts it. More than the tolerable number in a
-// row is the end of the attempt.
+// row is the end of the attempt, unless MaxAge takes its place.
 //
 // A failure of the store is not counted: another attempt would read from the same
-// store and lose what the present one has spooled. Flink counts it.
+// store and lose what the present one has spooled. Flink counts it. A savepoint's
+// is not counted either, as in Flink; only one that has drained the sources leaves
+// nothing to go on with.
 func (t *step) fail(c *inFlight, reason string, store bool) {
 	c.phase = aborting
 	if store {
-		t.do(ProposeAbort{ID: c.id, Reason: "object store: " + reason, FailuresInRow: t.failures})
-		return
+		reason = "object store: " + reason
+		t.aged(t.now)
 	}
-	t.failures++
+	counts := !store && c.savepoint == nil
+	if counts {
+		t.failures++
+	}
 	t.do(ProposeAbort{ID: c.id, Reason: reason, FailuresInRow: t.failures})
-	if tolerable := t.options.TolerableFailures; tolerable >= 0 && t.failures > tolerable {
-		t.do(FailJob{Reason: fmt.Sprintf("%d checkpoints failed in a row (tolerable_failures is %d); checkpoint %d: %s", t.failures, tolerable, c.id, reason)})
-		t.end("the attempt failed")
+	t.lastError = fmt.Sprintf("checkpoint %d: %s", c.id, reason)
+	tolerable := t.options.TolerableFailures
+	switch {
+	case c.savepoint != nil && c.savepoint.Drain:
+		t.giveUp("the sources were drained for a savepoint that failed; " + t.lastError)
+	case counts && t.options.Checkpoint.MaxAge <= 0 && tolerable >= 0 && t.failures > tolerable:
+		t.giveUp(fmt.Sprintf("%d checkpoints failed in a row (tolerable_failures is %d); %s", t.failures, tolerable, t.lastError))
 	}
+}
+
+// giveUp fails the attempt.
+func (t *step) giveUp(reason string) {
+	t.do(FailJob{Reason: reason})
+	t.end("the attempt failed")
 }
 
 func (t *step) expire() {
 	for i := 0; i < len(t.inFlight); i++ { // fail may end it all
 		if c := &t.inFlight[i]; t.expires(*c) && t.now >= c.deadline {
-			t.fail(c, fmt.Sprintf("expired after %v, not acknowledged by %s", t.options.CheckpointTimeout, t.missing(*c)), t.storeIsDown(*c))
+			t.fail(c, fmt.Sprintf("expired after %v, not acknowledged by %s", c.options.CheckpointTimeout, t.missing(*c)), t.storeIsDown(*c))
 		}
 	}
 }
@@ -199,37 +247,16 @@ func (t *step) repeat() {
 	for i := range t.inFlight {
 		if c := &t.inFlight[i]; t.expires(*c) && t.now >= c.repeat {
 			c.repeat = t.now + repeatEvery
-			t.do(SendTrigger{ID: c.id})
+			t.send(c)
 		}
 	}
-}
-
-// propose begins the next checkpoint, if its time has come, or finishes the job.
-func (t *step) propose() {
-	if t.over {
-		return
-	}
-	if t.finalDone {
-		t.do(FinishJob{})
-		t.end("the job finishes")
-		return
-	}
-	why, at, ok := t.wish()
-	if !ok || at > t.now {
-		return
-	}
-	if i := t.interval(); why == Periodic {
-		t.due += i * ((t.now-t.due)/i + 1) // fixed rate; what was missed is not made up
-	}
-	t.do(ProposeBegin{Trigger: why, Keys: t.requests})
-	t.asked, t.answering, t.requests = true, t.requests, nil
 }
 
 // end makes the state inert and sends everybody home.
 func (t *step) end(reason string) {
 	t.over = true
-	for _, key := range t.requests {
-		t.do(RefuseRequest{Key: key, Reason: reason})
+	for _, r := range t.requests {
+		t.do(RefuseRequest{Key: r.key, Reason: reason})
 	}
 	t.requests, t.inFlight = nil, nil
 }

@@ -85,7 +85,7 @@ func (b *inbox) take() ([]coordinator.Event, dataflow.CheckpointID) {
 // coordinate is the controller's loop: it carries out what package coordinator
 // decides, until the job is finished or ctx ends.
 func (r *runner) coordinate(ctx context.Context) error {
-	r.state, r.started, r.begun = coordinator.New(r.options), time.Now(), map[dataflow.CheckpointID]begun{}
+	r.state, r.started, r.begun = coordinator.New(r.ledger.Job, r.options), time.Now(), map[dataflow.CheckpointID]begun{}
 	if err := r.step(ctx, coordinator.Running{Processes: []dataflow.Incarnation{r.process}}); err != nil {
 		return err
 	}
