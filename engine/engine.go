@@ -57,6 +57,14 @@ type Restore struct {
 	// CommitsKnown says that all sink transactions up to this checkpoint are
 	// committed and forgotten; a restore does not commit them again.
 	CommitsKnown dataflow.CheckpointID
+	// Bucket and Prefix are where the objects are that Processes name, if they are not the
+	// cluster's own: a key there is Prefix and then the reference's. nil: Config.Bucket.
+	Bucket objectstore.Bucket
+	Prefix string
+	// Copy makes everything that a restore needs an object of this attempt before any record
+	// flows, so that its first checkpoint names no object of the restore point. What is in
+	// another bucket, below a Prefix or in a canonical savepoint is copied in any case.
+	Copy bool
 }
 
 // Network is how an attempt reaches subtasks in other processes.

@@ -70,17 +70,25 @@ func (b *builder) restore(ctx context.Context) error {
 	if from == nil {
 		return nil
 	}
-	for _, p := range from.Processes {
-		b.a.uploader.InheritSums(p.Objects, p.Sums)
-	}
 	cfg := changelog.RestoreConfig{
 		Bucket:   b.a.cfg.Bucket,
 		Progress: func(p changelog.Progress) { b.a.cfg.Events.Restoring(RestoreProgress(p)) },
 	}
+	targets := b.targets
+	var err error
+	if from.foreign() {
+		if targets, err = b.copyForeign(ctx, &cfg); err != nil {
+			return fmt.Errorf("restore checkpoint %d: %w", from.Checkpoint, err)
+		}
+	} else {
+		for _, p := range from.Processes {
+			b.a.uploader.InheritSums(p.Objects, p.Sums)
+		}
+	}
 	if b.a.cfg.LocalDir != "" && localRecovery(&b.a.cfg) {
 		cfg.Local = changelog.OpenLocal(filepath.Join(b.a.cfg.LocalDir, changelog.LocalFolder))
 	}
-	done, err := changelog.RestoreAll(ctx, cfg, b.targets)
+	done, err := changelog.RestoreAll(ctx, cfg, targets)
 	if err != nil {
 		return fmt.Errorf("restore checkpoint %d: %w", from.Checkpoint, err)
 	}

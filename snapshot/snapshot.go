@@ -123,13 +123,16 @@ const (
 	SegmentEntries SegmentKind = ""
 	// SegmentFile is a file of an image that its backend wrote.
 	SegmentFile SegmentKind = "file"
+	// SegmentParquet is a Parquet file of a canonical savepoint: entries of the state
+	// that Name says. No backend writes it, and any can be restored from it.
+	SegmentParquet SegmentKind = "parquet"
 )
 
 // Segment is a run of changelog entries, or a base image, in an object.
 type Segment struct {
 	Ref     objectstore.Ref `json:"ref"`
 	Kind    SegmentKind     `json:"kind,omitempty"`
-	Name    string          `json:"name,omitempty"` // of a SegmentFile
+	Name    string          `json:"name,omitempty"` // of a SegmentFile; the state's of a SegmentParquet
 	Base    bool            `json:"base,omitempty"` // a full image as of To; else log entries in (From, To]
 	From    uint64          `json:"from"`
 	To      uint64          `json:"to"`

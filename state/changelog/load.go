@@ -46,19 +46,12 @@ type registered struct {
 
 func newTarget(t Target) *target {
 	out := &target{
-		name: t.Name, into: t.Into, lo: t.GroupLo, hi: t.GroupHi, newest: map[string]definition{},
+		name: t.Name, into: t.Into, lo: t.GroupLo, hi: t.GroupHi, newest: newestOf(t.Handles),
 		states: map[definition]*registered{}, groups: make([]sync.Mutex, max(0, t.GroupHi-t.GroupLo+1)),
 	}
 	out.batch.into = t.Into
 	out.live = live(t.Handles, t.GroupLo, t.GroupHi)
 	out.batch.many, _ = t.Into.(BatchLoader)
-	for _, k := range t.Handles {
-		for _, s := range k.States {
-			if s.Name != "" { // else nobody uses the handle
-				out.newest[s.Name] = definition{name: s.Name, kind: s.Kind, schema: s.Schema}
-			}
-		}
-	}
 	return out
 }
 

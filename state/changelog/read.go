@@ -35,11 +35,13 @@ func damaged(key string, err error) error {
 type source struct {
 	bucket objectstore.Bucket
 	local  Copies // may be nil
+	prefix string // before the keys, in the bucket
 }
 
 // get reads a range, into buf if that has room. A range that the object does not have
 // says that it was cut short.
 func (s *source) get(ctx context.Context, key string, from, to int64, buf []byte) ([]byte, error) {
+	key = s.prefix + key
 	data, err := objectstore.GetInto(ctx, s.bucket, key, from, to-from, buf)
 	switch {
 	case err == nil:

@@ -55,8 +55,12 @@ type Copies interface {
 // RestoreConfig says where a restore reads from.
 type RestoreConfig struct {
 	Bucket objectstore.Bucket
+	// Prefix comes before the keys of all references, for a savepoint's folder.
+	Prefix string
 	// Local has copies of objects on this machine, which are read first. May be nil.
 	Local Copies
+	// Rows reads segments of SegmentParquet. nil: a checkpoint that has any is refused.
+	Rows RowReader
 	// Progress, if not nil, hears how far the restore has come. Calls come one
 	// at a time, from several goroutines, and must not block.
 	Progress func(Progress)

@@ -27,6 +27,7 @@ const (
 // the oldest that is under way never waits, and all others come to be the oldest.
 type restorer struct {
 	source  source
+	rows    RowReader
 	targets []*target
 	chains  []*chain
 	gates   [][]gate // by chain and stage
@@ -44,7 +45,7 @@ type gate struct {
 }
 
 func newRestorer(cfg RestoreConfig) *restorer {
-	r := &restorer{source: source{cfg.Bucket, cfg.Local}}
+	r := &restorer{source: source{bucket: cfg.Bucket, local: cfg.Local, prefix: cfg.Prefix}, rows: cfg.Rows}
 	r.meter.tell = cfg.Progress
 	return r
 }
@@ -128,17 +129,18 @@ func (r *restorer) failed(p piece, err error) error {
 
 // piece decodes a segment, waits until it is its turn, and loads it.
 func (r *restorer) piece(ctx context.Context, p piece, segment raw, m *memory) error {
-	f, err := segment.decode(p.segment, m.decoded)
+	into := r.targets[r.chains[p.chain].target]
+	f, err := segment.frame(p.segment, into.newest, r.rows, m.decoded)
 	if err != nil {
 		return err
 	}
-	if segment.compressed() && cap(f.body) > cap(m.decoded) {
+	if p.segment.Kind != snapshot.SegmentParquet && segment.compressed() && cap(f.body) > cap(m.decoded) {
 		m.decoded = f.body[:0]
 	}
 	if err := r.turn(ctx, p); err != nil {
 		return err
 	}
-	n, err := r.targets[r.chains[p.chain].target].load(p.segment, f)
+	n, err := into.load(p.segment, f)
 	if err != nil {
 		return fmt.Errorf("object %s at %d: %w", p.segment.Ref.Key, p.segment.Ref.Offset, err)
 	}

@@ -113,7 +113,6 @@ func (w *world) start() {
 // restore fills the subtasks' stores, as an engine does it.
 func (w *world) restore(ctx context.Context) {
 	w.t.Helper()
-	w.uploader.InheritSums(w.completed.process.Objects, w.completed.process.Sums)
 	cfg := changelog.RestoreConfig{Bucket: w.bucket}
 	if w.local != "" {
 		cfg.Local = changelog.OpenLocal(filepath.Join(w.local, changelog.LocalFolder))
@@ -122,11 +121,61 @@ func (w *world) restore(ctx context.Context) {
 	for _, s := range w.subtasks {
 		targets = append(targets, changelog.Target{Handles: w.completed.keyed(), GroupLo: s.lo, GroupHi: s.hi, Into: s.store})
 	}
+	copied := w.rnd.IntN(3) == 0
+	if copied {
+		targets = w.copy(ctx, targets)
+	} else {
+		w.uploader.InheritSums(w.completed.process.Objects, w.completed.process.Sums)
+	}
 	done, err := changelog.RestoreAll(ctx, cfg, targets)
 	check(w.t, err)
 	for i, s := range w.subtasks {
 		s.log.Inherit(done.Inherited[i])
 	}
+	if copied {
+		w.leave()
+	}
+}
+
+// copy makes objects of the attempt's own of what the stores are to be restored from.
+func (w *world) copy(ctx context.Context, targets []changelog.Target) []changelog.Target {
+	w.t.Helper()
+	for {
+		own, err := w.uploader.Copy(ctx, changelog.CopyConfig{Bucket: w.bucket}, targets)
+		if err == nil {
+			return own
+		}
+		if !w.bucket.fails {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// leave takes a checkpoint of what was copied and deletes the objects that it was copied
+// from.
+func (w *world) leave() {
+	w.t.Helper()
+	old := w.completed
+	w.id++
+	cuts := map[*changelog.Log]state.Cut{}
+	for _, s := range w.subtasks {
+		cuts[s.log] = s.store.Cut(w.id)
+	}
+	seal, err := w.uploader.Seal(w.t.Context(), w.id, cuts)
+	check(w.t, err)
+	own := fmt.Sprintf("c/jobs/j/%d/p/", w.attempt)
+	for _, r := range seal.Objects {
+		if r.Prefix != own {
+			w.t.Errorf("a checkpoint of a copy names %+v", r)
+		}
+	}
+	w.complete(seal, old.model)
+	for _, r := range old.process.Objects {
+		for n := r.Lo; n <= r.Hi; n++ {
+			check(w.t, w.bucket.Delete(w.t.Context(), fmt.Sprintf("%s%012d.0", r.Prefix, n)))
+		}
+	}
+	w.verify()
 }
 
 func (w *world) stop() {
