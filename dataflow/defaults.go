@@ -27,7 +27,12 @@ func (o Options) WithDefaults() Options {
 	c.MaxConcurrent = cmp.Or(c.MaxConcurrent, 1)
 	c.Jitter = cmp.Or(c.Jitter, 0.1)
 	c.Mode = cmp.Or(c.Mode, ExactlyOnce)
-	c.Unaligned = cmp.Or(c.Unaligned, "off")
+	if c.Unaligned == "" {
+		c.Unaligned = "off"
+		if c.AlignedTimeout > 0 {
+			c.Unaligned = "on" // once that time is over
+		}
+	}
 	c.Retention = cmp.Or(c.Retention, RetainOnCancel)
 	c.SavepointFormat = cmp.Or(c.SavepointFormat, Canonical)
 	c.SavepointRetained = cmp.Or(c.SavepointRetained, 3)
@@ -107,6 +112,7 @@ func (o Options) Validate() error {
 	v.check(st.SpoolBytes == 0 || st.SpoolBytes >= 1<<20, "state.spool_bytes %d: use 1048576 (1 MiB) or more", st.SpoolBytes)
 	v.check(slices.Contains([]string{"", "s2", "zstd", "none"}, st.Compression), "state.compression %q: use s2, zstd or none", st.Compression)
 	v.check(slices.Contains([]string{"", "on", "off"}, st.LocalRecovery), "state.local_recovery %q: use on or off", st.LocalRecovery)
+	o.validateCheckpoint(&v)
 	r := o.Restart
 	v.check(r.Initial >= 0 && r.Max >= 0 && r.ResetAfter >= 0, "restart: a delay is negative (initial %v, max %v, reset_after %v)", r.Initial, r.Max, r.ResetAfter)
 	v.check(r.Max == 0 || r.Initial <= r.Max, "restart: initial %v is above max %v", r.Initial, r.Max)

@@ -78,7 +78,8 @@ type CheckpointOptions struct {
 	// channel waits, so a restore may see records twice.
 	Mode string `json:"mode,omitempty" cbor:"7,keyasint,omitempty"`
 	// Unaligned lets barriers overtake the records in flight, which the checkpoint
-	// keeps: "on" or "off" (the default). It needs ExactlyOnce.
+	// keeps: "on" or "off" (the default, unless AlignedTimeout is given). It needs
+	// ExactlyOnce.
 	Unaligned string `json:"unaligned,omitempty" cbor:"8,keyasint,omitempty"`
 	// AlignedTimeout begins each checkpoint aligned and lets its barriers overtake
 	// when so much time has passed since it began. It needs no Unaligned beside it.
