@@ -125,7 +125,8 @@ func submission(graph *dataflow.Graph, over dataflow.Options, r *wire.SubmitJobR
 	if err := graph.Validate(); err != nil {
 		return nil, fmt.Errorf("graph of %s: %w: %w", name, err, errInvalid)
 	}
-	options := graph.Options.Merge(over).WithDefaults()
+	chosen := graph.Options.Merge(over)
+	options := chosen.WithDefaults()
 	if err := options.Validate(); err != nil {
 		return nil, fmt.Errorf("options of %s: %w: %w", name, err, errInvalid)
 	}
@@ -133,18 +134,28 @@ func submission(graph *dataflow.Graph, over dataflow.Options, r *wire.SubmitJobR
 	if err != nil {
 		return nil, fmt.Errorf("encode graph: %w", err)
 	}
-	// Without what older members do not know they can apply it, see ledger.VersionOf.
+	return &ledger.SubmitJob{
+		Job: newJobID(name), Name: name, Artifact: r.ArtifactSha256, Args: r.Args, Graph: data, Options: recorded(chosen),
+		Platform: r.Platform, Parallelism: int(r.Parallelism),
+	}, nil
+}
+
+// recorded are the options as Raft holds them, from those that were chosen: with the
+// defaults, but for the parts that older members do not know, as far as nothing is
+// chosen there (see ledger.VersionOf); who reads them fills those in. In what is said
+// about checkpoints the defaults are always left to the reader, since some follow
+// other options, which may change while the job runs.
+func recorded(chosen dataflow.Options) dataflow.Options {
+	options := chosen.WithDefaults()
 	defaults := dataflow.Options{CheckpointInterval: options.CheckpointInterval}.WithDefaults()
 	if options.State == defaults.State {
 		options.State = dataflow.StateOptions{}
 	}
 	if options.Checkpoint == defaults.Checkpoint {
-		options.Checkpoint = dataflow.CheckpointOptions{}
+		chosen.Checkpoint = dataflow.CheckpointOptions{}
 	}
-	return &ledger.SubmitJob{
-		Job: newJobID(name), Name: name, Artifact: r.ArtifactSha256, Args: r.Args, Graph: data, Options: options,
-		Platform: r.Platform, Parallelism: int(r.Parallelism),
-	}, nil
+	options.Checkpoint = chosen.Checkpoint
+	return options
 }
 
 // newJobID makes a fresh id from 36^6 of a name, 2 billion; Apply refuses one that exists.

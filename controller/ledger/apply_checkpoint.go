@@ -32,10 +32,14 @@ func (t *transition) beginCheckpoint(j *Job, c *BeginCheckpoint) any {
 	if len(j.Pending) >= pendingMax {
 		return refuse(ErrTooManyPending, "begin a checkpoint of job %s", j.ID)
 	}
+	if err := c.checkTriggers(); err != nil {
+		return err
+	}
 	p := Pending{ID: j.NextCheckpoint, Attempt: c.Attempt, Trigger: c.Trigger, At: t.Now, Term: c.Header.Term}
 	j.NextCheckpoint++
 	j.Pending = append(slices.Clip(j.Pending), p)
 	t.put(j)
+	t.rememberTriggers(c, p.ID)
 	t.emit(Event{Type: EventCheckpointBegun, Job: j.ID, Attempt: c.Attempt, Checkpoint: p.ID, Detail: c.Trigger})
 	return p.ID
 }

@@ -38,6 +38,7 @@ const (
 	kindSuspendJob
 	kindResumeJob
 
+	kindSetOptions       kind = 19
 	kindBeginSavepoint   kind = 21
 	kindFinishSavepoint  kind = 22
 	kindDisposeSavepoint kind = 23
@@ -79,8 +80,12 @@ func must[T any](v T, err error) T {
 // asked of them (I8).
 func VersionOf(c Command) int {
 	switch c := c.(type) {
-	case *BeginSavepoint, *FinishSavepoint, *DisposeSavepoint:
+	case *BeginSavepoint, *FinishSavepoint, *DisposeSavepoint, *SetOptions:
 		return 3
+	case *BeginCheckpoint:
+		if len(c.Triggers) > 0 {
+			return 3
+		}
 	case *SuspendJob, *ResumeJob:
 		return 2
 	case *SubmitJob:
@@ -150,6 +155,7 @@ var prototypes = [...]func() Command{
 	kindForgetGarbage:      func() Command { return new(ForgetGarbage) },
 	kindSuspendJob:         func() Command { return new(SuspendJob) },
 	kindResumeJob:          func() Command { return new(ResumeJob) },
+	kindSetOptions:         func() Command { return new(SetOptions) },
 	kindBeginSavepoint:     func() Command { return new(BeginSavepoint) },
 	kindFinishSavepoint:    func() Command { return new(FinishSavepoint) },
 	kindDisposeSavepoint:   func() Command { return new(DisposeSavepoint) },
@@ -212,6 +218,8 @@ func kindOf(c Command) kind {
 		return kindSuspendJob
 	case *ResumeJob:
 		return kindResumeJob
+	case *SetOptions:
+		return kindSetOptions
 	case *BeginSavepoint:
 		return kindBeginSavepoint
 	case *FinishSavepoint:

@@ -129,7 +129,10 @@ type (
 		Header  Header           `cbor:"1,keyasint"`
 		Job     dataflow.JobID   `cbor:"2,keyasint"`
 		Attempt dataflow.Attempt `cbor:"3,keyasint"`
-		Trigger string           `cbor:"4,keyasint"` // periodic, manual, final
+		Trigger string           `cbor:"4,keyasint"` // periodic, volume, manual, final
+		// Triggers are the ids that callers gave their wishes for a checkpoint: Raft
+		// remembers which one each of them began, see State.Triggered.
+		Triggers []string `cbor:"20,keyasint,omitempty"`
 	}
 	// CompleteCheckpoint is the commit point of a checkpoint. Result:
 	// *Completed. Refused: ErrStaleAttempt, ErrNotPending (unless it is

@@ -236,7 +236,7 @@ func TestKeys(t *testing.T) {
 	if again := done().(*Completed); again.ID != cp {
 		t.Fatalf("completed %+v", again)
 	}
-	w.refused(&SubmitJob{Header: Header{Key: strings.Repeat("k", keyMax+1)}, Job: "x"}, ErrInvalid)
+	w.refused(&SubmitJob{Header: Header{Key: strings.Repeat("k", KeyMax+1)}, Job: "x"}, ErrInvalid)
 }
 
 // restart replaces the ledger by one restored from its snapshot.

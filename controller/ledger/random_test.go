@@ -143,7 +143,14 @@ func (w *world) anything(t *rapid.T, j *Job) Command {
 	case kindAttemptRunning:
 		return &AttemptRunning{Job: id, Attempt: attempt}
 	case kindBeginCheckpoint:
-		return &BeginCheckpoint{Job: id, Attempt: attempt, Trigger: "periodic"}
+		return &BeginCheckpoint{Job: id, Attempt: attempt, Trigger: "manual", Triggers: someTriggers.Draw(t, "triggers")}
+	case kindSetOptions:
+		o := j.Options
+		o.Retained = rapid.IntRange(1, 3).Draw(t, "retained")
+		if rarely {
+			o.BatchRows++
+		}
+		return &SetOptions{Job: id, Options: o}
 	case kindCompleteCheckpoint:
 		return w.completion(t, id, attempt, cp)
 	case kindAbortCheckpoint:
@@ -193,6 +200,8 @@ var someRuns = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) snapshot.Run {
 		Lo:     uint64(lo), Hi: uint64(lo + rapid.IntRange(0, 4).Draw(t, "length")),
 	}
 }), 0, 3)
+
+var someTriggers = rapid.SliceOfN(rapid.SampledFrom([]string{"x", "y", "z"}), 0, 2)
 
 // watch remembers what may never change again.
 type watch struct {

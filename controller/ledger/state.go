@@ -147,12 +147,14 @@ const (
 	reasonMax   = 4 << 10  // bytes of a reason: a screenful
 	pendingMax  = 16       // checkpoints in flight; leaders begin one at a time
 	keysMax     = 10_000   // idempotency keys remembered in the cluster
-	keyMax      = 256      // bytes of a key
 	// endedMax is how many ended incarnations are remembered, oldest forgotten
 	// first. One that is forgotten and still alive could register again; an
 	// attempt that names it has ended long before.
 	endedMax = 10_000
 )
+
+// KeyMax bounds an idempotency key and a caller's id, in bytes.
+const KeyMax = 256
 
 // Job is everything that Raft holds of a job.
 type Job struct {

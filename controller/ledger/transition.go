@@ -31,7 +31,7 @@ func (t *transition) run(c Command) any {
 	if t.header.Key == "" {
 		return t.apply(c)
 	}
-	if len(t.header.Key) > keyMax {
+	if len(t.header.Key) > KeyMax {
 		return refuse(ErrInvalid, "idempotency key of %d bytes", len(t.header.Key))
 	}
 	key := fmt.Sprintf("%d/%s", kindOf(c), t.header.Key)
@@ -92,6 +92,8 @@ func (t *transition) applyToJob(c Command) any {
 		return t.suspendJob(j, c)
 	case *ResumeJob:
 		return t.resumeJob(j, c)
+	case *SetOptions:
+		return t.setOptions(j, c)
 	case *BeginSavepoint:
 		return t.beginSavepoint(j, c)
 	case *FinishSavepoint:
@@ -129,6 +131,8 @@ func jobOf(c Command) dataflow.JobID {
 	case *SuspendJob:
 		return c.Job
 	case *ResumeJob:
+		return c.Job
+	case *SetOptions:
 		return c.Job
 	case *BeginSavepoint:
 		return c.Job
