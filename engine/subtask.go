@@ -42,6 +42,7 @@ type subtask struct {
 	ended    bool      // all inputs have
 	endSent  bool
 	aligning alignTimes
+	stopping stopping
 }
 
 // alignTimes are when the first barrier of the checkpoint being aligned came and
@@ -140,6 +141,9 @@ func (s *subtask) turn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.cutDrained(ctx); err != nil {
+		return err
+	}
 	fired, due, err := s.fireTimers()
 	if err != nil {
 		return err
@@ -172,7 +176,7 @@ func (s *subtask) step(ctx context.Context) (worked bool, wait time.Duration, er
 		}
 		return true, 0, s.take(ctx, i, e)
 	}
-	if s.ended {
+	if s.ended || s.stopping.hold != 0 {
 		return false, math.MaxInt64, nil
 	}
 	worked, wait, ended, err := s.source.read(ctx)
@@ -222,6 +226,7 @@ func (s *subtask) readMail(ctx context.Context) error {
 	s.mail.trigger, s.mail.aborted = nil, nil
 	s.mail.mu.Unlock()
 	for _, id := range aborted {
+		s.stopping.aborted(id)
 		if s.align.abort(id) {
 			s.gate.unblockAll()
 		}
@@ -230,7 +235,7 @@ func (s *subtask) readMail(ctx context.Context) error {
 		return nil
 	}
 	s.aligning = alignTimes{first: s.clock, trigger: t.At}
-	return s.cut(ctx, t)
+	return s.triggered(ctx, t)
 }
 
 // take processes an element of a channel.
@@ -354,7 +359,7 @@ func (s *subtask) takeBarrier(ctx context.Context, i int, t *Trigger) error {
 		s.gate.block(i)
 	}
 	if v.cut {
-		return s.cut(ctx, t)
+		return s.cutAtEnd(ctx, t)
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ type attempt interface {
 	Trigger(t engine.Trigger)
 	Completed(id dataflow.CheckpointID)
 	Aborted(id dataflow.CheckpointID)
+	SavepointTaken(id dataflow.CheckpointID)
 	CommitsKnown(id dataflow.CheckpointID)
 	Stats() engine.Stats
 	SourceTimes() []engine.SourceTime

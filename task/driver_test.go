@@ -84,7 +84,10 @@ func (a *fakeAttempt) Trigger(t engine.Trigger) {
 	a.cfg.Events.Acknowledge(t.ID, &snapshot.Process{Process: a.cfg.Process})
 }
 
-func (a *fakeAttempt) Completed(id dataflow.CheckpointID)    { a.calls <- fmt.Sprint("completed ", id) }
+func (a *fakeAttempt) Completed(id dataflow.CheckpointID) { a.calls <- fmt.Sprint("completed ", id) }
+func (a *fakeAttempt) SavepointTaken(id dataflow.CheckpointID) {
+	a.calls <- fmt.Sprint("savepoint ", id)
+}
 func (a *fakeAttempt) Aborted(id dataflow.CheckpointID)      { a.calls <- fmt.Sprint("aborted ", id) }
 func (a *fakeAttempt) CommitsKnown(id dataflow.CheckpointID) { a.calls <- fmt.Sprint("known ", id) }
 

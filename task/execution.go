@@ -149,6 +149,8 @@ func (e *execution) outcome(id dataflow.CheckpointID, kind wire.OutcomeKind) {
 		running.Completed(id)
 	case kind == wire.OutcomeKind_OUTCOME_KIND_ABORTED:
 		running.Aborted(id)
+	case kind == wire.OutcomeKind_OUTCOME_KIND_SAVEPOINT:
+		running.SavepointTaken(id)
 	}
 }
 
