@@ -230,8 +230,9 @@ func (c *Catalog) Delete(id dataflow.CheckpointID, keepNewest bool) (*Catalog, C
 }
 
 // Rewind drops every record that is newer than id, at an operator's wish: owed or
-// held, they will never be restored. Savepoints stay: they are not in the line of
-// checkpoints that a job goes on from. It fails with ErrUnknown, also for a savepoint.
+// not, they will never be restored. Savepoints stay, since they are not in the line of
+// checkpoints that a job goes on from, and what is held becomes like one: others need
+// it still. It fails with ErrUnknown, also for a savepoint.
 func (c *Catalog) Rewind(id dataflow.CheckpointID) (*Catalog, Change, error) {
 	i, found := c.find(id)
 	if !found || c.records[i].Savepoint {
@@ -241,8 +242,15 @@ func (c *Catalog) Rewind(id dataflow.CheckpointID) (*Catalog, Change, error) {
 	n.records = slices.Clone(c.records)
 	var ch Change
 	for last := len(n.records) - 1; last > i; last-- {
-		if !n.records[last].Savepoint {
+		switch r := n.records[last]; {
+		case r.Savepoint:
+		case len(r.Holds) == 0:
 			n.drop(last, &ch)
+		default:
+			aside := *r
+			aside.Owed, aside.Savepoint = false, true
+			n.records[last] = &aside
+			n.savepoints++
 		}
 	}
 	return n, ch.sorted(), nil

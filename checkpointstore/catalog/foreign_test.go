@@ -9,6 +9,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/cairnstream/cairn/checkpointstore/catalog"
+	"github.com/cairnstream/cairn/dataflow"
 )
 
 func TestAnotherJobsObjectsAreDroppedAndNeverMarked(t *testing.T) {
@@ -71,5 +72,28 @@ func TestRecordCovers(t *testing.T) {
 	}
 	if c.Record(1).Covers(runs("q/", 3, 3)) || !c.Record(1).Covers(nil) {
 		t.Error("another writer, or nothing")
+	}
+}
+
+func TestRewindKeepsWhatOthersHold(t *testing.T) {
+	c, _ := complete(t, catalog.New(), 1, 9, runs("p/", 1, 1), nil)
+	c, _ = complete(t, c, 2, 9, runs("p/", 2, 2), nil)
+	c, _ = complete(t, c, 3, 9, runs("p/", 3, 3), nil)
+	c, err := c.Hold(2, "job:child")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, change, err := c.Rewind(1)
+	if want := []dataflow.CheckpointID{3}; err != nil || !reflect.DeepEqual(change.Dropped, want) {
+		t.Fatalf("dropped %v %v, want %v", change.Dropped, err, want)
+	}
+	if c.Newest().ID != 1 || c.Record(2) == nil {
+		t.Fatal("the job goes on from 1, and 2 is there for the child")
+	}
+	if c, _ = complete(t, c, 4, 1, runs("p/", 4, 4), nil); c.Record(1) != nil || c.Record(2) == nil {
+		t.Fatal("retention counts what the job can go on from")
+	}
+	if _, change = c.Unhold(2, "job:child", 9); !reflect.DeepEqual(change.Dropped, []dataflow.CheckpointID{2}) {
+		t.Fatalf("dropped %v when nobody needed it any more", change.Dropped)
 	}
 }

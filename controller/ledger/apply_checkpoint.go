@@ -55,6 +55,9 @@ func (t *transition) completeCheckpoint(j *Job, c *CompleteCheckpoint) any {
 	case !pending:
 		return refuse(ErrNotPending, "complete checkpoint %d of job %s", c.ID, j.ID)
 	}
+	if err := t.checkForeign(j, c); err != nil {
+		return err
+	}
 	record := catalog.Record{ID: c.ID, Attempt: c.Attempt, Metadata: c.Metadata, Objects: c.Objects, Owed: c.Owed}
 	savepoint := j.Savepoint(c.ID)
 	if savepoint != nil {

@@ -16,10 +16,18 @@ func (t *transition) submitJob(c *SubmitJob) any {
 	if t.Jobs[c.Job] != nil {
 		return refuse(ErrJobExists, "job %s", c.Job)
 	}
+	if c.Origin != nil {
+		if err := t.checkOrigin(c); err != nil {
+			return err
+		}
+	}
 	j := &Job{
 		ID: c.Job, Name: c.Name, Artifact: c.Artifact, Args: c.Args, Graph: c.Graph,
 		Options: c.Options, Platform: c.Platform, Parallelism: c.Parallelism,
 		Status: Created, SubmittedAt: t.Now, NextCheckpoint: 1, Catalog: catalog.New(),
+	}
+	if c.Origin != nil {
+		t.beginOrigin(j, c.Origin)
 	}
 	t.emit(Event{Type: EventJobSubmitted, Job: c.Job, Detail: c.Name})
 	return t.put(j)
@@ -41,6 +49,8 @@ func (t *transition) startAttempt(j *Job, c *StartAttempt) any {
 	if r := j.Catalog.Newest(); r != nil {
 		j.Execution.Restore, j.Execution.Metadata = r.ID, r.Metadata
 		j.Catalog, _ = j.Catalog.Hold(r.ID, holdOf(next)) // it is there
+	} else if j.Origin != nil {
+		j.Execution.Origin, j.Execution.Metadata = true, j.Origin.Object
 	}
 	if next > 1 {
 		j.Restarts++

@@ -159,6 +159,9 @@ func (t *transition) disposeSavepoint(j *Job, c *DisposeSavepoint) any {
 	case s.Status == SavepointDisposing && !c.Gone:
 		return nil
 	case s.Status == SavepointCompleted && s.Format == dataflow.Canonical:
+		if needed := t.NeededBy(j.ID, c.ID); len(needed) > 0 {
+			return refuse(ErrCheckpointNeeded, "dispose of savepoint %d of job %s: job %s restores from it", c.ID, j.ID, needed[0])
+		}
 		j.changeSavepoint(c.ID, func(s *Savepoint) { s.Status = SavepointDisposing })
 		t.put(j)
 		t.savepointEvent(j, c.ID, SavepointDisposing)

@@ -42,6 +42,7 @@ const (
 	kindBeginSavepoint   kind = 21
 	kindFinishSavepoint  kind = 22
 	kindDisposeSavepoint kind = 23
+	kindReleaseOrigin    kind = 26
 )
 
 // prefixLen is the length of what stands before a command's CBOR: two bytes kind,
@@ -80,7 +81,7 @@ func must[T any](v T, err error) T {
 // asked of them (I8).
 func VersionOf(c Command) int {
 	switch c := c.(type) {
-	case *BeginSavepoint, *FinishSavepoint, *DisposeSavepoint, *SetOptions:
+	case *BeginSavepoint, *FinishSavepoint, *DisposeSavepoint, *SetOptions, *ReleaseOrigin:
 		return 3
 	case *BeginCheckpoint:
 		if len(c.Triggers) > 0 {
@@ -89,7 +90,7 @@ func VersionOf(c Command) int {
 	case *SuspendJob, *ResumeJob:
 		return 2
 	case *SubmitJob:
-		if c.Options.Checkpoint != (dataflow.CheckpointOptions{}) {
+		if c.Origin != nil || c.Options.Checkpoint != (dataflow.CheckpointOptions{}) {
 			return 3
 		}
 		if c.Options.State != (dataflow.StateOptions{}) {
@@ -159,6 +160,7 @@ var prototypes = [...]func() Command{
 	kindBeginSavepoint:     func() Command { return new(BeginSavepoint) },
 	kindFinishSavepoint:    func() Command { return new(FinishSavepoint) },
 	kindDisposeSavepoint:   func() Command { return new(DisposeSavepoint) },
+	kindReleaseOrigin:      func() Command { return new(ReleaseOrigin) },
 }
 
 func (c *LeaderEstablished) header() *Header  { return &c.Header }
@@ -226,6 +228,8 @@ func kindOf(c Command) kind {
 		return kindFinishSavepoint
 	case *DisposeSavepoint:
 		return kindDisposeSavepoint
+	case *ReleaseOrigin:
+		return kindReleaseOrigin
 	}
 	panic(fmt.Sprintf("ledger: %T is no command", c)) // header is unexported: only those above
 }

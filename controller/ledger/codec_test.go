@@ -84,7 +84,7 @@ func fullCatalog() *catalog.Catalog {
 func TestNoFieldIsLeftOut(t *testing.T) {
 	for _, v := range []any{
 		new(Worker), new(Member), new(Job), new(endedIncarnation), new(remembered), new(snapshotHead),
-		new(Execution), new(Pending), new(CheckpointHistory), new(FailureRecord), new(Completed), new(CheckpointStats),
+		new(Execution), new(Pending), new(CheckpointHistory), new(FailureRecord), new(Completed), new(CheckpointStats), new(Origin),
 	} {
 		n := 0
 		fill(reflect.ValueOf(v).Elem(), &n)

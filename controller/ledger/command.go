@@ -73,7 +73,10 @@ type (
 		Incarnation dataflow.Incarnation `cbor:"3,keyasint"`
 		Reason      string               `cbor:"4,keyasint"`
 	}
-	// SubmitJob adds a job in status created. Result: *Job. Refused: ErrJobExists.
+	// SubmitJob adds a job in status created. Result: *Job. Refused: ErrJobExists, an
+	// origin whose job or checkpoint is not there (ErrNoJob, ErrNoCheckpoint), one that
+	// another job has claimed or, to be claimed, needs (ErrCheckpointNeeded), a claim of a
+	// checkpoint of a job that may still run (ErrNotEnded).
 	SubmitJob struct {
 		Header   Header           `cbor:"1,keyasint"`
 		Job      dataflow.JobID   `cbor:"2,keyasint"`
@@ -86,6 +89,8 @@ type (
 		// Parallelism is what the submit asked for of operators that do not
 		// fix their own; 0: nothing. The program needs it to build Graph again.
 		Parallelism int `cbor:"9,keyasint,omitempty"`
+		// Origin is what the job starts from; nil: from the beginning.
+		Origin *Origin `cbor:"30,keyasint,omitempty"`
 	}
 	// StartAttempt begins the next attempt of a job: Apply chooses the number
 	// and the restore point (the newest complete checkpoint at this index),

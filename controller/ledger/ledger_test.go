@@ -167,7 +167,7 @@ func TestUnknownJobs(t *testing.T) {
 	for _, c := range []Command{
 		&StartAttempt{Job: "x"}, &FailAttempt{Job: "x"}, &AttemptRunning{Job: "x"}, &BeginCheckpoint{Job: "x"},
 		&CompleteCheckpoint{Job: "x"}, &AbortCheckpoint{Job: "x"}, &ConfirmCommits{Job: "x"}, &FinishJob{Job: "x"},
-		&CancelJob{Job: "x"}, &DeleteCheckpoint{Job: "x"}, &ForgetGarbage{Job: "x"},
+		&CancelJob{Job: "x"}, &DeleteCheckpoint{Job: "x"}, &ForgetGarbage{Job: "x"}, &ReleaseOrigin{Job: "x"},
 	} {
 		w.refused(c, ErrNoJob)
 	}

@@ -164,6 +164,8 @@ func (w *world) anything(t *rapid.T, j *Job) Command {
 		return &SuspendJob{Job: id, Attempt: attempt, Object: object, Reason: "damaged"}
 	case kindResumeJob:
 		return &ResumeJob{Job: id, ID: cp}
+	case kindReleaseOrigin:
+		return &ReleaseOrigin{Job: id}
 	case kindCancelJob:
 		if rarely {
 			return &CancelJob{Job: id}

@@ -23,6 +23,7 @@ var (
 	ErrTooManyPending   = errors.New("too many checkpoints in flight")
 	ErrNotSuspended     = errors.New("job is not suspended")
 	ErrDamaged          = errors.New("checkpoint needs a damaged object")
+	ErrNotEnded         = errors.New("job has not ended")
 	// ErrInvalid is the refusal of a command whose content can not be meant:
 	// an empty placement, a malformed run, a key that is too long.
 	ErrInvalid = errors.New("invalid command")
@@ -102,6 +103,10 @@ type Execution struct {
 	Metadata  catalog.Object        `cbor:"4,keyasint,omitempty"`
 	StartedAt int64                 `cbor:"5,keyasint"`
 	Ended     bool                  `cbor:"6,keyasint,omitempty"`
+	// Origin: the job has no checkpoint of its own and restores Job.Origin. Restore
+	// is 0, since checkpoints of another job are not numbered like its own, and
+	// Metadata is the origin's.
+	Origin bool `cbor:"30,keyasint,omitempty"`
 }
 
 // Pending is a checkpoint in flight.
@@ -192,6 +197,8 @@ type Job struct {
 	Damaged []string `cbor:"27,keyasint,omitempty"`
 
 	Savepoints []Savepoint `cbor:"35,keyasint,omitempty"` // by id; see savepoint.go
+	// Origin is what the job started from; nil: from the beginning.
+	Origin *Origin `cbor:"40,keyasint,omitempty"`
 }
 
 // Resumed is ResumeJob's result.
@@ -251,5 +258,6 @@ const (
 	EventCheckpointAborted   EventType = "checkpoint_aborted"
 	EventCommitsConfirmed    EventType = "commits_confirmed"
 	EventCheckpointDeleted   EventType = "checkpoint_deleted"
-	EventSavepoint           EventType = "savepoint" // Detail: its new status, or gone
+	EventSavepoint           EventType = "savepoint"       // Detail: its new status, or gone
+	EventOriginReleased      EventType = "origin_released" // Detail: the parent
 )

@@ -65,6 +65,12 @@ func (t *transition) applyToJob(c Command) any {
 	if err != nil {
 		return err
 	}
+	result := t.applyTo(j, c)
+	t.settleOrigin(j.ID)
+	return result
+}
+
+func (t *transition) applyTo(j *Job, c Command) any {
 	switch c := c.(type) {
 	case *StartAttempt:
 		return t.startAttempt(j, c)
@@ -100,6 +106,8 @@ func (t *transition) applyToJob(c Command) any {
 		return t.finishSavepoint(j, c)
 	case *DisposeSavepoint:
 		return t.disposeSavepoint(j, c)
+	case *ReleaseOrigin:
+		return t.releaseOrigin(j)
 	}
 	panic(fmt.Sprintf("ledger: %T is not applied", c)) // Decode made it: it is one of the kinds
 }
@@ -139,6 +147,7 @@ func jobOf(c Command) dataflow.JobID {
 	case *FinishSavepoint:
 		return c.Job
 	case *DisposeSavepoint:
+	case *ReleaseOrigin:
 		return c.Job
 	}
 	return ""
