@@ -37,4 +37,11 @@
 //	nexmark_report.go   the report; nexmark_figures.go its figures
 //	usage_linux.go      what processes and their descendants use
 //	all.go, compare.go  the suite, and what changed between two runs of it
+//
+// RunBackpressure measures checkpoints of a job that is held back, in each mode of barriers.
+//
+//	backpressure.go         the configuration
+//	backpressure_run.go     the runs on a cluster, one mode after the other
+//	backpressure_job.go     the job and its throttled sink
+//	backpressure_report.go  the report
 package bench

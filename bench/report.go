@@ -105,10 +105,17 @@ func (r *Report) writeText(w io.Writer) error {
 			fmt.Fprintf(t, "    %s\t%s\n", f.Name, quantity(f.Value, f.Unit))
 		}
 	}
-	if len(r.Aims) > 0 {
+	writeAims(t, r.Aims)
+	fmt.Fprintf(t, "\n%.0f s: %s\n", r.Seconds, r.Command)
+	return t.Flush()
+}
+
+// writeAims prints aims for people, if there are any.
+func writeAims(t io.Writer, aims []Aim) {
+	if len(aims) > 0 {
 		fmt.Fprint(t, "\naims\n")
 	}
-	for _, a := range r.Aims {
+	for _, a := range aims {
 		bound, verdict := "at most", "met"
 		if a.AtLeast {
 			bound = "at least"
@@ -118,8 +125,6 @@ func (r *Report) writeText(w io.Writer) error {
 		}
 		fmt.Fprintf(t, "    %s\t%s\t%s %s\t%s\n", a.Name, quantity(a.Value, a.Unit), bound, quantity(a.Limit, a.Unit), verdict)
 	}
-	fmt.Fprintf(t, "\n%.0f s: %s\n", r.Seconds, r.Command)
-	return t.Flush()
 }
 
 // quantity writes a number with its unit as a person would.

@@ -17,7 +17,7 @@ import (
 
 func benchCommand(stdout, stderr io.Writer) *cobra.Command {
 	return admin.Group(&cobra.Command{Use: "bench", Short: "Measure Cairn on this machine"}, benchStateCommand(stdout, stderr), benchNexmarkCommand(stdout, stderr),
-		benchAllCommand(stdout, stderr), benchCompareCommand(stdout))
+		benchBackpressureCommand(stdout, stderr), benchAllCommand(stdout, stderr), benchCompareCommand(stdout))
 }
 
 func benchStateCommand(stdout, stderr io.Writer) *cobra.Command {

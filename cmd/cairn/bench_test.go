@@ -45,16 +45,18 @@ func TestBenchState(t *testing.T) {
 // TestBadBenchLines: each is refused as a usage error that says what to do.
 func TestBadBenchLines(t *testing.T) {
 	for line, want := range map[string]string{
-		"bench speed":                          `cairn bench has no command "speed"`,
-		"bench state now":                      "usage: cairn bench state",
-		"bench state --only speed":             `measurement "speed": use updates, checkpoint,`,
-		"bench state --backend disk":           `backend "disk": use memory, lsm`,
-		"bench state --sizes 10":               `size "10": want a whole number and KB, MB or GB`,
-		"bench state --object-store ftp://x/y": "want file:///path, s3://bucket/prefix or mem://name",
-		"bench nexmark --query q6":             `query "q6": use one of q0, q1`,
-		"bench nexmark --local --faults leder": `fault "leder": use leader, worker`,
-		"bench all --only q99":                 `measurement "q99": use some of q0,`,
-		"bench compare one":                    "accepts 2 arg(s), received 1",
+		"bench speed":                                          `cairn bench has no command "speed"`,
+		"bench state now":                                      "usage: cairn bench state",
+		"bench state --only speed":                             `measurement "speed": use updates, checkpoint,`,
+		"bench state --backend disk":                           `backend "disk": use memory, lsm`,
+		"bench state --sizes 10":                               `size "10": want a whole number and KB, MB or GB`,
+		"bench state --object-store ftp://x/y":                 "want file:///path, s3://bucket/prefix or mem://name",
+		"bench nexmark --query q6":                             `query "q6": use one of q0, q1`,
+		"bench nexmark --local --faults leder":                 `fault "leder": use leader, worker`,
+		"bench backpressure --share 2":                         `share 2: the sink is to be slower than the sources`,
+		"bench backpressure --timeout 1s --aligned-timeout 2s": `aligned timeout 2s: use less than the timeout, 1s`,
+		"bench all --only q99":                                 `measurement "q99": use some of q0,`,
+		"bench compare one":                                    "accepts 2 arg(s), received 1",
 	} {
 		var out bytes.Buffer
 		err := run(context.Background(), strings.Fields(line), &out, &out)

@@ -43,7 +43,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root := admin.Group(&cobra.Command{Use: "cairn", Short: "Stateful streaming jobs that lose no state and do not stop"},
 		demoCommand(stdout, stderr), devCommand(stdout), benchCommand(stdout, stderr), versionCommand(stdout))
 	root.AddCommand(demo.Hidden()...)
-	root.AddCommand(benchJobCommand())
+	root.AddCommand(benchJobCommand(), benchBackpressureJobCommand())
 	admin.AddCommands(root, stdout, stderr)
 	return root
 }
