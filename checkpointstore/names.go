@@ -16,6 +16,7 @@ import (
 //	<cluster>/artifacts/<sha256>
 //	<cluster>/jobs/<job>/metadata/<checkpoint>-t<term>-<first 16 of sha256>
 //	<cluster>/jobs/<job>/<attempt>/<process>/<number>.<try>
+//	<cluster>/savepoints/<job>/<checkpoint>-<try>/         a canonical savepoint's folder
 
 // shaInName is how much of a SHA-256 is in a metadata object's name: enough
 // that two contents never meet in one name by accident.
@@ -39,6 +40,21 @@ func MetadataID(key string) (dataflow.CheckpointID, bool) {
 	id, _, ok := strings.Cut(path.Base(key), "-t")
 	n, err := strconv.ParseUint(id, 10, 64)
 	return dataflow.CheckpointID(n), ok && err == nil
+}
+
+// SavepointMetadata is the name of a canonical savepoint's metadata object in its
+// folder. It is written last: a folder without it is none.
+const SavepointMetadata = "_metadata"
+
+// SavepointFolder names a folder for one try to write a canonical savepoint in the
+// cluster's own bucket.
+func SavepointFolder(cluster string, job dataflow.JobID, checkpoint dataflow.CheckpointID, try string) string {
+	return SavepointTries(cluster, job, checkpoint) + try + "/"
+}
+
+// SavepointTries begins the names of all SavepointFolders of one savepoint.
+func SavepointTries(cluster string, job dataflow.JobID, checkpoint dataflow.CheckpointID) string {
+	return fmt.Sprintf("%s/savepoints/%s/%012d-", cluster, job, checkpoint)
 }
 
 // ArtifactKey names a job's executable.

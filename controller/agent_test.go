@@ -34,6 +34,8 @@ type agent struct {
 	holdAcks    bool // keep acknowledgements back
 	holdCommits bool // sinks do not get their commits done
 	failFinish  int  // so many FinishCommits fail
+	failWrites  int  // so many WriteSavepoints fail, half done
+	holdWrites  bool // savepoints are never done being written
 	clings      bool // does not hear that its incarnation's processes must end
 	started     []string
 	damaged     string                                                 // an object that no restore here can read
@@ -47,6 +49,8 @@ type fakeProcess struct {
 	acks   []*wire.CheckpointAck
 	commit *wire.CommitDone
 	order  *wire.Deploy
+	held   uint64 // its sources read nothing until the outcome of this checkpoint
+	upTo   uint64 // its sinks were told to commit up to here
 }
 
 // starts numbers the starts of agents, so that no two share an incarnation.
@@ -251,6 +255,8 @@ func (a *agent) obey(m *wire.LeaderMessage) {
 		}
 	case *wire.LeaderMessage_FinishCommits:
 		a.finish(body.FinishCommits)
+	case *wire.LeaderMessage_WriteSavepoint:
+		a.writeSavepoint(body.WriteSavepoint)
 	}
 }
 
@@ -322,6 +328,9 @@ func (a *agent) trigger(t *wire.Trigger) {
 	if p == nil || p.status.Attempt != t.Attempt {
 		return
 	}
+	if t.Afterwards != wire.Afterwards_AFTERWARDS_GO_ON {
+		p.held = t.Checkpoint
+	}
 	if a.store {
 		a.send(&wire.AgentMessage{Body: &wire.AgentMessage_Decline{Decline: &wire.CheckpointDecline{
 			Job: t.Job, Attempt: t.Attempt, Checkpoint: t.Checkpoint, Process: p.status.Process, Reason: "put 7: timeout", Store: true,
@@ -362,6 +371,12 @@ func (a *agent) outcome(o *wire.Outcome) {
 	p := a.processes[o.Job]
 	if p == nil || p.status.Attempt != o.Attempt {
 		return
+	}
+	if o.Kind == wire.OutcomeKind_OUTCOME_KIND_ABORTED && p.held == o.Checkpoint {
+		p.held = 0
+	}
+	if o.Kind == wire.OutcomeKind_OUTCOME_KIND_COMPLETED {
+		p.upTo = max(p.upTo, o.Checkpoint)
 	}
 	var kept []*wire.CheckpointAck
 	for _, ack := range p.acks {

@@ -42,7 +42,7 @@ func (l *leader) coordinate(j *job, record *ledger.Job) {
 	}
 	l.confirmCommits(j)
 	for key := range j.triggers {
-		l.step(j, coordinator.Requested{Key: key})
+		l.step(j, j.requestEvent(key))
 	}
 }
 
@@ -90,10 +90,17 @@ func (l *leader) stopCoordinating(j *job) {
 func (l *leader) act(j *job, a coordinator.Action) {
 	switch a := a.(type) {
 	case coordinator.ProposeBegin:
+		if a.Savepoint != nil {
+			l.beginSavepoint(j, a)
+			return
+		}
 		l.beginCheckpoint(j, a)
 	case coordinator.SendTrigger:
 		for _, p := range j.processes {
 			l.sendTrigger(j, p, a.ID)
+		}
+		if a.Savepoint != nil {
+			l.passed(StepSavepointTriggered)
 		}
 	case coordinator.Complete:
 		l.completeCheckpoint(j, a)
@@ -149,6 +156,7 @@ func (l *leader) answerTriggers(j *job, keys []string, t triggered) {
 			to <- t
 		}
 		delete(j.triggers, key)
+		delete(j.wishes, key)
 	}
 }
 
@@ -156,6 +164,9 @@ func (l *leader) sendTrigger(j *job, p *process, id dataflow.CheckpointID) {
 	t := &wire.Trigger{Job: string(j.id), Attempt: uint64(j.attempt), Checkpoint: uint64(id), AtUnixMs: l.begunAt(j, id).UnixMilli()}
 	if record := l.record(j.id); record != nil {
 		t.Mode, t.AlignedTimeoutMs = barrierMode(record.Options.Checkpoint), record.Options.Checkpoint.AlignedTimeout.Milliseconds()
+	}
+	if s := l.savepointOf(j.id, id); s != nil {
+		t.Mode, t.AlignedTimeoutMs, t.Afterwards = wire.BarrierMode_BARRIER_MODE_SAVEPOINT, 0, afterwardsOf(s)
 	}
 	l.order(p.worker, p.incarnation, &wire.LeaderMessage{Body: &wire.LeaderMessage_Trigger{Trigger: t}})
 }
@@ -215,9 +226,13 @@ func (l *leader) checkpointCompleted(j *job, attempt dataflow.Attempt, cmd *ledg
 	if j.attempt != attempt {
 		return
 	}
-	for _, p := range j.processes {
-		l.sendOutcome(j, p, cmd.ID, wire.OutcomeKind_OUTCOME_KIND_COMPLETED, "")
-		p.settle(cmd.ID)
+	l.tellCompleted(j, cmd.ID)
+	if l.savepointOf(j.id, cmd.ID) != nil {
+		l.keepSavepoints()
+	}
+	if record := l.record(j.id); record != nil && record.Status.Ending() { // a savepoint stopped it
+		l.drive(j)
+		return
 	}
 	for _, id := range completed.Aborted {
 		l.step(j, coordinator.Aborted{ID: id})

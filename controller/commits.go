@@ -50,6 +50,9 @@ func (l *leader) confirm(j *job, upTo dataflow.CheckpointID) {
 			return
 		}
 		l.commitsKnown(j, upTo)
+		if record := l.record(j.id); record != nil && record.Status.Terminal() {
+			l.passed(StepStopCommitsDone)
+		}
 		l.wakeCollector()
 		l.drive(j)          // it may have been the last thing that the job waited for
 		l.confirmCommits(j) // more may have come meanwhile
@@ -90,9 +93,8 @@ func (l *leader) lastCommitsKnown(j *job) {
 	if record == nil || record.Catalog.Owed() != nil {
 		return
 	}
-	if newest := record.Catalog.Newest(); newest != nil {
-		l.commitsKnown(j, newest.ID)
-	}
+	id, _ := commitTip(record)
+	l.commitsKnown(j, max(id, record.Committed))
 }
 
 // windDown sees to the end of a job that will not run again but owes sink
@@ -140,6 +142,7 @@ func (l *leader) finishOn(j *job, record *ledger.Job, w *worker) {
 		ArtifactSha256: record.Artifact, Args: record.Args, Parallelism: int32(record.Parallelism),
 		MetadataKey: owed.Metadata.Key, MetadataSize: owed.Metadata.Size, MetadataSha256: owed.Metadata.SHA256,
 	}}})
+	l.passed(StepStopCommitsOrdered)
 }
 
 // finisherFailed lets another worker try after a pause.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/cairnstream/cairn/controller/ledger"
+	"github.com/cairnstream/cairn/coordinator"
 )
 
 // establish commits the term's first entry, which names the cluster if nobody
@@ -51,6 +52,7 @@ func (l *leader) sweep() {
 			l.drive(j)
 		}
 	}
+	l.keepSavepoints()
 	l.agenda.after(sweepEvery, l.sweep)
 }
 
@@ -83,11 +85,12 @@ func (l *leader) settle() {
 	}
 	l.log.Info("workers settled", "workers", len(l.workers), "after", l.sinceBegan())
 	l.driveAll()
+	l.keepSavepoints()
 }
 
 // adoptJob makes a job of the ledger known to the loop.
 func (l *leader) adoptJob(record *ledger.Job) *job {
-	j := &job{id: record.ID, triggers: map[string][]chan<- triggered{}}
+	j := &job{id: record.ID, triggers: map[string][]chan<- triggered{}, wishes: map[string]coordinator.SavepointWish{}}
 	l.jobs[record.ID] = j
 	if e := record.Execution; e != nil {
 		j.begin(e)

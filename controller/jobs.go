@@ -41,8 +41,10 @@ type job struct {
 	coord        coordinator.State
 	coordinating bool // all subtasks run, and coord has been told
 	tick         *appointment
-	triggers     map[string][]chan<- triggered // who asked for a checkpoint, by key
-	confirming   bool                          // a ConfirmCommits is under way
+	triggers     map[string][]chan<- triggered        // who asked for a checkpoint, by key
+	wishes       map[string]coordinator.SavepointWish // those of them who asked for a savepoint
+	periodic     bool                                 // an automatic savepoint is asked for and has not begun
+	confirming   bool                                 // a ConfirmCommits is under way
 
 	swept    bool     // no process of the newest attempt is left, as far as orders can tell
 	finisher *session // commits what is owed after the job ran

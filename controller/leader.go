@@ -52,8 +52,10 @@ type leader struct {
 	workers  map[dataflow.WorkerID]*worker
 	jobs     map[dataflow.JobID]*job
 	requests map[string]*request // asked of agents, by request id
-	garbage  chan struct{}       // wakes the collector
-	ended    chan struct{}       // wakes the sweeper
+	// savepoints are those that this leader does something for.
+	savepoints map[savepointRef]*savepointWork
+	garbage    chan struct{} // wakes the collector
+	ended      chan struct{} // wakes the sweeper
 }
 
 func newLeader(w world, term uint64) *leader {
@@ -61,13 +63,14 @@ func newLeader(w world, term uint64) *leader {
 	return &leader{
 		world: w, term: dataflow.Term(term),
 		steps: make(chan func(), stepsMax), ready: make(chan struct{}), over: make(chan struct{}),
-		streams:  newGate(),
-		began:    time.Now(),
-		workers:  map[dataflow.WorkerID]*worker{},
-		jobs:     map[dataflow.JobID]*job{},
-		requests: map[string]*request{},
-		garbage:  make(chan struct{}, 1),
-		ended:    make(chan struct{}, 1),
+		streams:    newGate(),
+		began:      time.Now(),
+		workers:    map[dataflow.WorkerID]*worker{},
+		jobs:       map[dataflow.JobID]*job{},
+		requests:   map[string]*request{},
+		savepoints: map[savepointRef]*savepointWork{},
+		garbage:    make(chan struct{}, 1),
+		ended:      make(chan struct{}, 1),
 	}
 }
 

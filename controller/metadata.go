@@ -61,6 +61,9 @@ func (l *leader) writeAndCommit(ctx context.Context, cmd *ledger.CompleteCheckpo
 	}
 	cmd.Objects, cmd.Released = mergeRuns(cmd.Objects), mergeRuns(cmd.Released)
 	cmd.Header = l.header("")
+	if meta.Trigger == ledger.TriggerSavepoint {
+		l.passed(StepSavepointMetadata)
+	}
 	return l.commit(ctx, cmd)
 }
 

@@ -54,10 +54,11 @@ func (l *leader) repeatOrders(j *job, p *process) {
 	if record == nil || p.state != scheduler.Active {
 		return
 	}
-	if newest := record.Catalog.Newest(); newest != nil && newest.Attempt == j.attempt {
-		l.sendOutcome(j, p, newest.ID, wire.OutcomeKind_OUTCOME_KIND_COMPLETED, "")
-		p.settle(newest.ID)
+	if id, attempt := commitTip(record); id != 0 && attempt == j.attempt {
+		l.sendOutcome(j, p, id, wire.OutcomeKind_OUTCOME_KIND_COMPLETED, "")
+		p.settle(id)
 	}
+	l.repeatSavepoints(j, p, record)
 	pending := map[dataflow.CheckpointID]bool{}
 	for _, c := range record.Pending {
 		pending[c.ID] = true

@@ -62,6 +62,7 @@ func (l *leader) dropRequests(s *session) {
 			delete(l.requests, id)
 		}
 	}
+	l.dropWriter(s)
 	for _, j := range l.jobs {
 		if j.finisher == s {
 			l.finisherFailed(j, "worker "+string(s.worker)+" went away")

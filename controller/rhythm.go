@@ -14,7 +14,9 @@ import (
 func (l *leader) facts(record *ledger.Job, found bool) coordinator.Facts {
 	f := coordinator.Facts{Job: record.ID, FailuresInRow: record.CheckpointFails, FinalCompleted: record.FinalCompleted()}
 	for _, p := range record.Pending {
-		f.Pending = append(f.Pending, coordinator.Pending{ID: p.ID, Trigger: coordinator.Trigger(p.Trigger)})
+		f.Pending = append(f.Pending, coordinator.Pending{
+			ID: p.ID, Trigger: coordinator.Trigger(p.Trigger), Savepoint: wishOf(record.Savepoint(p.ID)),
+		})
 	}
 	if found {
 		var now int64

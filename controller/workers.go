@@ -144,6 +144,8 @@ func (l *leader) heard(s *session, m *wire.AgentMessage) {
 		l.takeStats(s, body.Stats)
 	case *wire.AgentMessage_SourceTimes:
 		l.takeSourceTimes(s, body.SourceTimes)
+	case *wire.AgentMessage_SavepointWritten:
+		l.takeSavepointWritten(s, body.SavepointWritten)
 	case *wire.AgentMessage_PlanResult:
 		l.answer(body.PlanResult.Request, m)
 	case *wire.AgentMessage_LogsResult:
