@@ -97,7 +97,7 @@ func (l *leader) act(j *job, a coordinator.Action) {
 		l.beginCheckpoint(j, a)
 	case coordinator.SendTrigger:
 		for _, p := range j.processes {
-			l.sendTrigger(j, p, a.ID)
+			l.sendTrigger(j, p, a)
 		}
 		if a.Savepoint != nil {
 			l.passed(StepSavepointTriggered)
@@ -160,10 +160,10 @@ func (l *leader) answerTriggers(j *job, keys []string, t triggered) {
 	}
 }
 
-func (l *leader) sendTrigger(j *job, p *process, id dataflow.CheckpointID) {
-	t := &wire.Trigger{Job: string(j.id), Attempt: uint64(j.attempt), Checkpoint: uint64(id), AtUnixMs: l.begunAt(j, id).UnixMilli()}
-	if record := l.record(j.id); record != nil {
-		t.Mode, t.AlignedTimeoutMs = barrierMode(record.Options.Checkpoint), record.Options.Checkpoint.AlignedTimeout.Milliseconds()
+func (l *leader) sendTrigger(j *job, p *process, a coordinator.SendTrigger) {
+	t := &wire.Trigger{
+		Job: string(j.id), Attempt: uint64(j.attempt), Checkpoint: uint64(a.ID), AtUnixMs: l.begunAt(j, a.ID).UnixMilli(),
+		Mode: barrierMode(a), AlignedTimeoutMs: a.Options.Checkpoint.AlignedTimeout.Milliseconds(), Afterwards: afterwards(a.Savepoint),
 	}
 	if s := l.savepointOf(j.id, id); s != nil {
 		t.Mode, t.AlignedTimeoutMs, t.Afterwards = wire.BarrierMode_BARRIER_MODE_SAVEPOINT, 0, afterwardsOf(s)

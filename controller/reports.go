@@ -62,7 +62,11 @@ func (l *leader) repeatOrders(j *job, p *process) {
 	pending := map[dataflow.CheckpointID]bool{}
 	for _, c := range record.Pending {
 		pending[c.ID] = true
-		l.sendTrigger(j, p, c.ID)
+	}
+	if j.coordinating { // otherwise coord tells all of them once it knows who runs
+		for _, t := range j.coord.Triggers() {
+			l.sendTrigger(j, p, t)
+		}
 	}
 	for id := range p.acks {
 		if !pending[id] {

@@ -154,6 +154,20 @@ func (s State) Next() (deadline time.Duration, ok bool) {
 	return slices.Min(times), true
 }
 
+// Triggers are those of the checkpoints in flight, for a process that may not have
+// heard them.
+func (s State) Triggers() []SendTrigger {
+	var triggers []SendTrigger
+	for _, c := range s.inFlight {
+		triggers = append(triggers, c.order())
+	}
+	return triggers
+}
+
+func (c inFlight) order() SendTrigger {
+	return SendTrigger{ID: c.id, Options: c.options, Savepoint: c.savepoint}
+}
+
 // expires tells whether the checkpoint's time runs.
 func (s State) expires(c inFlight) bool { return s.processes != nil && c.phase == collecting }
 

@@ -81,7 +81,7 @@ func (t *step) running(e Running) {
 		c := &t.inFlight[i]
 		c.deadline = t.now + t.options.CheckpointTimeout
 		c.repeat = t.now + repeatEvery
-		t.send(c)
+		t.do(c.order())
 		c.acks = slices.DeleteFunc(slices.Clone(c.acks), func(a ack) bool { return !t.knows(a.process) })
 		t.completeIfAll(c)
 	}
@@ -103,7 +103,7 @@ func (t *step) began(e Began) {
 	if savepoint == nil {
 		t.count()
 	}
-	t.send(&t.inFlight[len(t.inFlight)-1])
+	t.do(t.inFlight[len(t.inFlight)-1].order())
 }
 
 // count has volume and clock count from here on. Without a volume the clock keeps
@@ -114,10 +114,6 @@ func (t *step) count() {
 		t.rhythm.last = t.now
 		t.plan(t.now + t.interval())
 	}
-}
-
-func (t *step) send(c *inFlight) {
-	t.do(SendTrigger{ID: c.id, Options: c.options, Savepoint: c.savepoint})
 }
 
 func (t *step) ack(e Ack) {
@@ -247,7 +243,7 @@ func (t *step) repeat() {
 	for i := range t.inFlight {
 		if c := &t.inFlight[i]; t.expires(*c) && t.now >= c.repeat {
 			c.repeat = t.now + repeatEvery
-			t.send(c)
+			t.do(c.order())
 		}
 	}
 }
