@@ -113,11 +113,18 @@ func (l *leader) waitingFor(job dataflow.JobID, id dataflow.CheckpointID) []stri
 	return waiting
 }
 
-// TriggerCheckpoint begins a checkpoint now and answers with its id.
+// TriggerCheckpoint begins a checkpoint now and answers with its id. The same key
+// begins one checkpoint, whoever leads and whatever has become of it.
 func (s controlService) TriggerCheckpoint(ctx context.Context, r *wire.TriggerCheckpointRequest) (*wire.TriggerCheckpointResponse, error) {
 	l, record, err := s.job(ctx, r.Job)
 	if err != nil {
 		return nil, statusOf(err)
+	}
+	if len(r.Key) > ledger.KeyMax {
+		return nil, statusOf(fmt.Errorf("an id of %d bytes: use at most %d: %w", len(r.Key), ledger.KeyMax, errInvalid))
+	}
+	if id, begun := l.begunBy(record.ID, r.Key); begun {
+		return &wire.TriggerCheckpointResponse{Checkpoint: uint64(id)}, nil
 	}
 	if record.Status != ledger.Running {
 		return nil, statusOf(fmt.Errorf("checkpoint of job %s, which is %s: %w", record.ID, record.Status, ledger.ErrNotRunning))
@@ -138,10 +145,22 @@ func (s controlService) TriggerCheckpoint(ctx context.Context, r *wire.TriggerCh
 	}
 }
 
+// begunBy is the checkpoint that the caller's key began, as far as Raft knows. A
+// leader has applied all that was committed before its term, so that it knows of
+// every one that another leader began.
+func (l *leader) begunBy(job dataflow.JobID, key string) (id dataflow.CheckpointID, begun bool) {
+	l.ledger.View(func(s *ledger.State) { id, begun = s.Triggered(job, key) })
+	return id, begun
+}
+
 func (l *leader) requestCheckpoint(id dataflow.JobID, key string, answer chan<- triggered) error {
 	j := l.jobs[id]
 	if j == nil {
 		return fmt.Errorf("job %s: %w", id, ledger.ErrNotRunning)
+	}
+	if first, begun := l.begunBy(id, key); begun {
+		answer <- triggered{id: first}
+		return nil
 	}
 	j.triggers[key] = append(j.triggers[key], answer)
 	l.step(j, coordinator.Requested{Key: key}) // later, if the job is just being taken over

@@ -18,6 +18,10 @@ import (
 // retries included; the checkpoint then fails and the next one tries again.
 const metadataTimeout = 30 * time.Second
 
+// callersIDs is the command version from which on Raft remembers which checkpoint a
+// caller's id began. While an older member is being upgraded, only the leader does.
+const callersIDs = 3
+
 // triggered answers a person who asked for a checkpoint.
 type triggered struct {
 	id  dataflow.CheckpointID
@@ -28,9 +32,10 @@ type triggered struct {
 // fresh one, or one that this leader took over with its checkpoints in flight.
 func (l *leader) coordinate(j *job, record *ledger.Job) {
 	if j.coordinating {
+		l.reconfigure(j, record)
 		return
 	}
-	j.coordinating = true
+	j.coordinating, j.options = true, record.Options
 	j.coord = coordinator.Adopt(record.Options.WithDefaults(), l.facts(record, j.ranBefore()))
 	var processes []dataflow.Incarnation
 	for _, p := range j.processes {
@@ -63,6 +68,7 @@ func (l *leader) tellCoordinator(j *job, p *process) {
 	if p.behind {
 		l.step(j, coordinator.Lagging{Process: p.nonce(), Behind: true})
 	}
+	l.tellVolume(j, p)
 }
 
 // step gives the job's coordinator one event and carries out what it decides.
@@ -137,6 +143,9 @@ func (l *leader) proposeStep(j *job, cmd ledger.Command, next func(result any, e
 // beginCheckpoint opens a checkpoint in Raft. Its id comes from there.
 func (l *leader) beginCheckpoint(j *job, a coordinator.ProposeBegin) {
 	cmd := &ledger.BeginCheckpoint{Header: l.header(freshKey()), Job: j.id, Attempt: j.attempt, Trigger: string(a.Trigger)}
+	if l.commonVersion() >= callersIDs {
+		cmd.Triggers = a.Keys
+	}
 	l.proposeStep(j, cmd, func(result any, err error) coordinator.Event {
 		if err != nil {
 			l.jobLog(j).Warn("begin checkpoint", "err", err)

@@ -90,7 +90,7 @@ func (l *leader) settle() {
 
 // adoptJob makes a job of the ledger known to the loop.
 func (l *leader) adoptJob(record *ledger.Job) *job {
-	j := &job{id: record.ID, triggers: map[string][]chan<- triggered{}, wishes: map[string]coordinator.SavepointWish{}}
+	j := &job{id: record.ID, found: found(record), triggers: map[string][]chan<- triggered{}, wishes: map[string]coordinator.SavepointWish{}}
 	l.jobs[record.ID] = j
 	if e := record.Execution; e != nil {
 		j.begin(e)

@@ -39,7 +39,8 @@ type job struct {
 
 	found        dataflow.Attempt // the attempt that ran already when this leader found the job; 0: none
 	coord        coordinator.State
-	coordinating bool // all subtasks run, and coord has been told
+	options      dataflow.Options // that coord has been told, as Raft holds them
+	coordinating bool             // all subtasks run, and coord has been told
 	tick         *appointment
 	triggers     map[string][]chan<- triggered        // who asked for a checkpoint, by key
 	wishes       map[string]coordinator.SavepointWish // those of them who asked for a savepoint

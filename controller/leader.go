@@ -41,6 +41,8 @@ type leader struct {
 	streams *gate
 	// artifacts keeps the collector from what a submit is about to need.
 	artifacts pins
+	// setting is held while options are changed: read, merged, committed.
+	setting sync.Mutex
 	// beside runs task in a goroutine of its own under the term's context and
 	// then, in the loop, the function that it returned. Called by the loop.
 	beside func(task func(ctx context.Context) (then func()))

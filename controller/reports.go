@@ -190,6 +190,14 @@ func (l *leader) takeStats(s *session, stats *wire.ProcessStats) {
 		p.behind = behind
 		l.step(j, coordinator.Lagging{Process: p.nonce(), Behind: behind})
 	}
+	l.tellVolume(j, p)
+}
+
+// tellVolume tells the coordinator what the process's sources have read.
+func (l *leader) tellVolume(j *job, p *process) {
+	if s := p.stats; s.GetSourceRecords() > 0 || s.GetSourceBytes() > 0 || s.GetBacklog() {
+		l.step(j, coordinator.Volume{Process: p.nonce(), Records: s.SourceRecords, Bytes: s.SourceBytes, Backlog: s.Backlog})
+	}
 }
 
 // share is the share of the current attempt that a message of this session
