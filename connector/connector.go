@@ -83,6 +83,12 @@ type Watermarker interface{ Watermark() int64 }
 // wait was.
 type Notifier interface{ Notify(wake func()) }
 
+// Backlogger is a Reader that knows whether it works off a backlog: data that has
+// waited, and of which no one expects that it is there within moments. While one does,
+// the job may take fewer checkpoints (CheckpointOptions.IntervalDuringBacklog). The
+// engine asks after each Next; what has come to its end has none.
+type Backlogger interface{ Backlog() bool }
+
 // BadRecord is an input row that could not be decoded. A reader counts it and
 // hands it over instead of failing, unless it was told to fail.
 type BadRecord struct {

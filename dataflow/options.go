@@ -60,7 +60,9 @@ type CheckpointOptions struct {
 	// than the interval.
 	IntervalDuringBacklog time.Duration `json:"interval_during_backlog,omitempty" cbor:"1,keyasint,omitempty"`
 	// EveryBytes and EveryRecords trigger a checkpoint when the sources have read so
-	// much since the last one began, beside the clock: whichever comes first.
+	// much since the last one began, beside the clock: whichever comes first. Bytes
+	// are about those of the records as they go between subtasks. The processes tell
+	// once a second what they have read, so a trigger comes up to a second late.
 	// Default 0: only the clock.
 	EveryBytes   int64 `json:"every_bytes,omitempty" cbor:"2,keyasint,omitempty"`
 	EveryRecords int64 `json:"every_records,omitempty" cbor:"3,keyasint,omitempty"`

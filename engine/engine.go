@@ -131,8 +131,12 @@ type SubtaskStats struct {
 	LateRecords  int64         // after their window's end
 	Busy         time.Duration // working, since the start
 	Backpressure time.Duration // waiting for credit downstream, since the start
-	LagBytes     int64         // of changes that are not durable yet
-	LagAge       time.Duration // of the oldest of them
+	// Of a source: what it has read since the attempt began, the bytes about as they
+	// are encoded, and whether it works off a backlog.
+	SourceRecords, SourceBytes int64
+	Backlog                    bool
+	LagBytes                   int64         // of changes that are not durable yet
+	LagAge                     time.Duration // of the oldest of them
 }
 
 // RestoreProgress is how far a restore has come, in bytes of objects.

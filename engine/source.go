@@ -58,6 +58,8 @@ type split[T any] struct {
 	turn   uint64      // when it was read last
 	empty  time.Time   // since when its reads have found nothing; zero if the last found something
 	called atomic.Bool // its reader has called: see connector.Notifier
+
+	backlog bool // its reader works off a backlog: see connector.Backlogger
 }
 
 // sourceNode reads the splits of one subtask. Of the splits that are due it
@@ -65,16 +67,17 @@ type split[T any] struct {
 // ahead and downstream state stays small.
 type sourceNode[T any] struct {
 	base
-	code   *source[T]
-	splits []*split[T]
-	out    *Output[T]
-	bad    *Output[connector.BadRecord]
-	recs   connector.Records[T]
-	turn   uint64
-	wm     int64
-	logged int
-	wake   func()       // makes the subtask look at its splits again
-	group  *groupMember // nil if the source is not aligned
+	code    *source[T]
+	splits  []*split[T]
+	out     *Output[T]
+	bad     *Output[connector.BadRecord]
+	recs    connector.Records[T]
+	sampler sampler[T]
+	turn    uint64
+	wm      int64
+	logged  int
+	wake    func()       // makes the subtask look at its splits again
+	group   *groupMember // nil if the source is not aligned
 }
 
 // badLogged is how many bad records of a subtask are logged; all are counted.
@@ -86,7 +89,7 @@ const waitMin = time.Millisecond
 
 func (n *sourceNode[T]) open(ctx context.Context, o *opening) error {
 	n.init(o)
-	n.wm, n.wake = connector.NoTime, o.wake
+	n.wm, n.wake, n.sampler = connector.NoTime, o.wake, newSampler[T]()
 	n.out, n.bad = OutputOf[T](n.op, 0), OutputOf[connector.BadRecord](n.op, BadOutput)
 	states, err := n.startingSplits(ctx, o.restored)
 	if err != nil {
@@ -182,6 +185,7 @@ func (n *sourceNode[T]) readSplit(ctx context.Context, s *split[T], now time.Tim
 	if berr := n.takeBad(s); berr != nil {
 		return berr
 	}
+	n.count(s)
 	if derr := n.deliver(s); derr != nil {
 		return derr
 	}
@@ -272,6 +276,7 @@ func (n *sourceNode[T]) takeBad(s *split[T]) error {
 
 func (n *sourceNode[T]) endSplit(s *split[T]) error {
 	s.Position, s.Done = s.reader.Position(), true
+	n.backlog(s, false)
 	err := s.reader.Close()
 	s.reader = nil
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 type counters struct {
 	in, out, bytesIn, bad, late  atomic.Int64
 	stateEntries, stateBytes     atomic.Int64
+	read, readBytes, backlogs    atomic.Int64 // of a source
 	wm                           atomic.Int64
 	busyNanos, backpressureNanos atomic.Int64
 }
@@ -28,6 +29,7 @@ func (c *counters) waited(start time.Time) { c.backpressureNanos.Add(int64(time.
 func (c *counters) stats(t dataflow.TaskID) SubtaskStats {
 	wait := c.backpressureNanos.Load()
 	return SubtaskStats{
+		SourceRecords: c.read.Load(), SourceBytes: c.readBytes.Load(), Backlog: c.backlogs.Load() > 0,
 		Task: t, RecordsIn: c.in.Load(), RecordsOut: c.out.Load(), BytesIn: c.bytesIn.Load(),
 		StateEntries: c.stateEntries.Load(), StateBytes: c.stateBytes.Load(),
 		Watermark: c.wm.Load(), BadRecords: c.bad.Load(), LateRecords: c.late.Load(),

@@ -10,7 +10,8 @@ import (
 	"github.com/cairnstream/cairn/wire"
 )
 
-// sampleEvery is how often a process says what it has done.
+// sampleEvery is how often a process says what it has done. It is also how late a
+// checkpoint that is triggered by volume may come.
 const sampleEvery = time.Second
 
 // sample tells the agent every second what the attempt has done, until stop.
@@ -45,6 +46,7 @@ func (e *execution) stats(s engine.Stats, last map[dataflow.TaskID]engine.Subtas
 	}
 	addChangelog(out, s.Changelog)
 	for _, t := range s.Subtasks {
+		out.SourceRecords, out.SourceBytes, out.Backlog = out.SourceRecords+t.SourceRecords, out.SourceBytes+t.SourceBytes, out.Backlog || t.Backlog
 		before := last[t.Task]
 		last[t.Task] = t
 		out.Subtasks = append(out.Subtasks, &wire.SubtaskStats{

@@ -147,6 +147,10 @@ func (r *reader[T]) Watermark() int64 {
 	return r.pace.watermark
 }
 
+// Backlog is always true without a replay: what is in a file has waited. A replay
+// has one while its rows come later than they are due.
+func (r *reader[T]) Backlog() bool { return r.pace == nil || r.pace.late >= lateMin }
+
 // Close closes the file.
 func (r *reader[T]) Close() error {
 	r.source.shared.release()
@@ -157,4 +161,5 @@ var (
 	_ connector.Reader[int] = (*reader[int])(nil)
 	_ connector.BadRecords  = (*reader[int])(nil)
 	_ connector.Watermarker = (*reader[int])(nil)
+	_ connector.Backlogger  = (*reader[int])(nil)
 )

@@ -162,7 +162,12 @@ type pace struct {
 	base      time.Time // when the file's beginning would have been due
 	top       int64     // the highest event time of a row so far
 	watermark int64
+	late      time.Duration // how long the last row that was looked at has been due
 }
+
+// lateMin is how late a row is that counts as backlog: far above what scheduling and
+// batches cost, and short beside the time between two checkpoints.
+const lateMin = time.Second
 
 // wait is how long the next row, of event time t, is not due; 0 if it is. It
 // moves the watermark.
@@ -181,7 +186,9 @@ func (p *pace) wait(now time.Time, t int64) time.Duration {
 	if reached := p.reached(elapsed); reached != connector.NoTime {
 		p.watermark = max(p.watermark, min(reached, p.top-1)-p.disorder)
 	}
-	if due := p.at(p.top) - elapsed; due > 0 {
+	due := p.at(p.top) - elapsed
+	p.late = max(0, -due)
+	if due > 0 {
 		return max(due, replayTick)
 	}
 	return 0

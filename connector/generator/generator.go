@@ -111,6 +111,8 @@ type reader[T any] struct {
 
 	gap time.Duration // between two records; 0 without a rate
 	due time.Time     // of the next record; zero before the first
+
+	behind bool // the last Next could not give all that was due
 }
 
 // Next makes the records that are due.
@@ -155,8 +157,13 @@ func (r *reader[T]) allowed(most int) (n int, wait time.Duration) {
 	if n == 0 {
 		wait = r.due.Sub(now)
 	}
+	r.behind = !r.due.After(now)
 	return n, wait
 }
+
+// Backlog tells whether records are due that there was no room for. Without a rate
+// none ever is.
+func (r *reader[T]) Backlog() bool { return r.behind }
 
 // Position is the number of the next record.
 func (r *reader[T]) Position() []byte { return encode(r.next) }
@@ -164,4 +171,7 @@ func (r *reader[T]) Position() []byte { return encode(r.next) }
 // Close has nothing to do.
 func (r *reader[T]) Close() error { return nil }
 
-var _ connector.Source[int] = (*Source[int])(nil)
+var (
+	_ connector.Source[int] = (*Source[int])(nil)
+	_ connector.Backlogger  = (*reader[int])(nil)
+)
