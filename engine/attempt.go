@@ -64,8 +64,8 @@ func (a *Attempt) runSubtasks(ctx context.Context) error {
 	if err := a.openRemotes(ctx); err != nil {
 		return err
 	}
-	if a.cfg.Restore != nil {
-		a.cfg.Events.Committed(a.cfg.Restore.Checkpoint)
+	if id := a.cfg.Restore.own(); id > 0 {
+		a.cfg.Events.Committed(id)
 	}
 	group, inner := errgroup.WithContext(ctx)
 	for _, s := range a.subtasks {

@@ -46,10 +46,7 @@ func (c *commits) get() (completed, known dataflow.CheckpointID) {
 
 // runCommits commits and forgets as it is told, until ctx ends.
 func (a *Attempt) runCommits(ctx context.Context) error {
-	done, forgotten := dataflow.CheckpointID(0), dataflow.CheckpointID(0)
-	if a.cfg.Restore != nil {
-		done = a.cfg.Restore.Checkpoint
-	}
+	done, forgotten := a.cfg.Restore.own(), dataflow.CheckpointID(0)
 	for {
 		completed, known := a.commits.get()
 		if completed > done {

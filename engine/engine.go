@@ -57,6 +57,10 @@ type Restore struct {
 	// CommitsKnown says that all sink transactions up to this checkpoint are
 	// committed and forgotten; a restore does not commit them again.
 	CommitsKnown dataflow.CheckpointID
+	// Origin says that it is another job's checkpoint, or a savepoint: Checkpoint is
+	// not of this job's numbers. Its transactions are left alone, neither committed nor
+	// aborted, unless OwnTransactions says that this job has claimed them.
+	Origin, OwnTransactions bool
 	// Bucket and Prefix are where the objects are that Processes name, if they are not the
 	// cluster's own: a key there is Prefix and then the reference's. nil: Config.Bucket.
 	Bucket objectstore.Bucket

@@ -13,7 +13,9 @@ import (
 // in order of their numbers.
 type restored struct {
 	checkpoint dataflow.CheckpointID
+	own        dataflow.CheckpointID // it, or 0 if it is another job's
 	known      dataflow.CheckpointID // sink commits up to here are known
+	foreign    bool                  // it is another job's
 	parts      []snapshot.Operator
 }
 
@@ -31,8 +33,9 @@ func restoredOperators(r *Restore) map[dataflow.UID]*restored {
 	for _, s := range subtasks {
 		for _, o := range s.Operators {
 			if ops[o.UID] == nil {
-				ops[o.UID] = &restored{checkpoint: r.Checkpoint, known: r.CommitsKnown}
+				ops[o.UID] = &restored{checkpoint: r.Checkpoint, own: r.own(), known: r.CommitsKnown, foreign: r.Origin}
 			}
+			o.Transactions = r.originTransactions(o.Transactions)
 			ops[o.UID].parts = append(ops[o.UID].parts, o)
 		}
 	}
@@ -100,7 +103,7 @@ func (r *restored) transactions(subtask, parallelism int) []snapshot.Transaction
 	var all []snapshot.Transaction
 	for _, o := range r.parts {
 		for _, t := range o.Transactions {
-			if t.Checkpoint > r.known {
+			if t.Checkpoint > r.known || r.foreign {
 				all = append(all, t)
 			}
 		}

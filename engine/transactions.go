@@ -43,12 +43,12 @@ func (t *transactions) restore(ctx context.Context, r *restored) error {
 	}
 	var at dataflow.CheckpointID
 	if r != nil {
-		at = r.checkpoint
+		at = r.own
 		t.prepared = r.transactions(t.env.Subtask, t.env.Parallelism)
 	}
 	if len(t.prepared) > 0 {
 		if err := t.sink.Commit(ctx, t.env, t.prepared); err != nil {
-			return fmt.Errorf("commit the transactions of checkpoint %d: %w", at, err)
+			return fmt.Errorf("commit the transactions of checkpoint %d: %w", r.checkpoint, err)
 		}
 	}
 	t.visible = at

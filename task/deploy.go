@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/cairnstream/cairn/checkpointstore"
-	"github.com/cairnstream/cairn/checkpointstore/catalog"
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/engine"
 	"github.com/cairnstream/cairn/exchange"
@@ -77,23 +76,6 @@ func taskOf(s *wire.Subtask) dataflow.TaskID {
 
 func subtaskOf(t dataflow.TaskID) *wire.Subtask {
 	return &wire.Subtask{Vertex: int32(t.Vertex), Index: int32(t.Subtask)}
-}
-
-// restore reads the checkpoint to start from; nil starts from the beginning.
-func (e *execution) restore(ctx context.Context) (*engine.Restore, error) {
-	if e.order.RestoreCheckpoint == 0 {
-		return nil, nil
-	}
-	r, err := e.process.readRestore(ctx, catalog.Object{
-		Key: e.order.RestoreKey, Size: e.order.RestoreSize, SHA256: e.order.RestoreSha256})
-	if err != nil {
-		return nil, err
-	}
-	if uint64(r.Checkpoint) != e.order.RestoreCheckpoint {
-		return nil, fmt.Errorf("restore checkpoint %d: %s holds checkpoint %d", e.order.RestoreCheckpoint, e.order.RestoreKey, r.Checkpoint)
-	}
-	r.CommitsKnown = dataflow.CheckpointID(e.order.CommitsKnown)
-	return r, nil
 }
 
 // directory finds the process that holds a subtask. Where subtasks are is known

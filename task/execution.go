@@ -72,9 +72,12 @@ func (e *execution) host(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, network.Close()) }()
 	cfg.Network = network
-	if cfg.Restore, err = e.restore(ctx); err != nil {
+	restore, closeBucket, err := e.restore(ctx)
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, closeBucket()) }()
+	cfg.Restore = restore
 	running, err := e.process.driver.open(ctx, e.process.program, cfg)
 	if err != nil {
 		return fmt.Errorf("open attempt %d: %w", e.attempt, err)

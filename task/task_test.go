@@ -14,6 +14,7 @@ import (
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/engine"
 	"github.com/cairnstream/cairn/exchange"
+	"github.com/cairnstream/cairn/objectstore"
 	"github.com/cairnstream/cairn/snapshot"
 	"github.com/cairnstream/cairn/wire"
 )
@@ -288,5 +289,42 @@ func TestDirectoryResolves(t *testing.T) {
 		if _, err := d.resolve(bad); err == nil {
 			t.Errorf("%v was resolved", bad)
 		}
+	}
+}
+
+// TestRestoreFromElsewhere: what a job starts from is another job's, with its own rules.
+func TestRestoreFromElsewhere(t *testing.T) {
+	a := setup(t)
+	c := a.checkpoint(7)
+	data, err := a.bucket.Get(t.Context(), c.MetadataKey, 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.bucket.Put(t.Context(), "savepoints/s/_metadata", data, objectstore.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	point := func(store, key string) *wire.RestorePoint {
+		return &wire.RestorePoint{Store: store, Key: key, Size: c.MetadataSize, Sha256: c.MetadataSha256}
+	}
+	byReference := point("", c.MetadataKey)
+	copied := point("mem://"+t.Name(), c.MetadataKey)
+	copied.Copy, copied.OwnTransactions = true, true
+	for i, k := range []struct {
+		point  *wire.RestorePoint
+		bucket bool
+		prefix string
+	}{{byReference, false, ""}, {copied, true, ""}, {point("", "savepoints/s/_metadata"), true, "savepoints/s/"}} {
+		attempt := uint64(i + 1)
+		a.deploy(attempt, func(d *wire.Deploy) { d.Restore = k.point })
+		a.awaitStatus(attempt, deployed)
+		r := a.driver.newest().cfg.Restore
+		if r == nil || !r.Origin || r.Checkpoint != 7 || r.CommitsKnown != 0 || (r.Bucket != nil) != k.bucket ||
+			r.Prefix != k.prefix || r.Copy != k.point.Copy || r.OwnTransactions != k.point.OwnTransactions {
+			t.Errorf("%v: restore %+v", k.point, r)
+		}
+	}
+	a.deploy(4, func(d *wire.Deploy) { d.Restore = point("", "gone") })
+	if s := a.awaitStatus(4, failed); s.Class != wire.FailureClass_FAILURE_CLASS_RESTORE_OBJECT || s.Object != "gone" {
+		t.Errorf("missing metadata: %v", s)
 	}
 }

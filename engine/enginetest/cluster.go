@@ -43,7 +43,9 @@ type Cluster struct {
 	TriggerFirst bool
 	// LocalDir is where the processes have their local disks; empty: they have none.
 	LocalDir string
-	Log      *slog.Logger
+	// Job is the job's id.
+	Job dataflow.JobID
+	Log *slog.Logger
 
 	attempt dataflow.Attempt
 	lastID  dataflow.CheckpointID
@@ -61,6 +63,7 @@ func New(seed uint64, processes int) *Cluster {
 	return &Cluster{
 		Bucket: mem.New(), Processes: processes, Rand: rand.New(rand.NewPCG(seed, seed)),
 		Options: dataflow.Options{BatchRows: 16, ChannelBatches: 2}, Log: slog.New(slog.DiscardHandler),
+		Job: "job",
 	}
 }
 
@@ -165,8 +168,8 @@ func (c *Cluster) open(ctx context.Context, p *engine.Program, heard chan<- even
 		}
 		name := dataflow.NewIncarnation()
 		a, err := engine.Open(ctx, p, engine.Config{
-			Cluster: "test", Job: "job", Attempt: c.attempt, Process: name, Options: c.Options.WithDefaults(),
-			Subtasks: mine, Bucket: c.Bucket, ObjectPrefix: fmt.Sprintf("test/jobs/job/%d/%s/", c.attempt, name),
+			Cluster: "test", Job: c.Job, Attempt: c.attempt, Process: name, Options: c.Options.WithDefaults(),
+			Subtasks: mine, Bucket: c.Bucket, ObjectPrefix: fmt.Sprintf("test/jobs/%s/%d/%s/", c.Job, c.attempt, name),
 			Restore: c.restore, Network: network, Events: events{name, heard}, Log: c.Log, LocalDir: c.localDir(i),
 		})
 		if err != nil {
@@ -315,7 +318,7 @@ func (k *controller) complete() {
 // more than it says can not be restored.
 func (k *controller) collect(old *engine.Restore) {
 	var garbage, needed []snapshot.Run
-	if old != nil {
+	if old != nil && !old.Origin { // what another job wrote is its own to delete
 		for _, p := range old.Processes {
 			garbage = append(garbage, p.Objects...)
 		}

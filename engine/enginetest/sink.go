@@ -29,6 +29,7 @@ type Sink[T any] struct {
 }
 
 type staged[T any] struct {
+	job        dataflow.JobID
 	checkpoint dataflow.CheckpointID
 	attempt    dataflow.Attempt
 	values     []T
@@ -56,6 +57,18 @@ func (s *Sink[T]) Staged() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.staged)
+}
+
+// StagedOf are a job's transactions that are neither aborted nor forgotten.
+func (s *Sink[T]) StagedOf(job dataflow.JobID) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range s.staged {
+		if st.job == job {
+			n++
+		}
+	}
+	return n
 }
 
 // Open implements connector.Sink.
@@ -103,7 +116,7 @@ func (s *Sink[T]) AbortAfter(_ context.Context, env connector.Env, restored data
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for k, st := range s.staged {
-		if st.attempt < env.Attempt && st.checkpoint > restored {
+		if st.job == env.Job && st.attempt < env.Attempt && st.checkpoint > restored {
 			delete(s.staged, k)
 		}
 	}
@@ -140,8 +153,8 @@ func (w *writer[T]) Prepare(id dataflow.CheckpointID) (func(context.Context) ([]
 		w.s.mu.Lock()
 		defer w.s.mu.Unlock()
 		w.s.next++
-		key := fmt.Sprintf("%s/%d/%d/%d", w.env.UID, id, w.env.Subtask, w.s.next)
-		w.s.staged[key] = staged[T]{id, w.env.Attempt, values}
+		key := fmt.Sprintf("%s/%s/%d/%d/%d", w.env.Job, w.env.UID, id, w.env.Subtask, w.s.next)
+		w.s.staged[key] = staged[T]{w.env.Job, id, w.env.Attempt, values}
 		return [][]byte{[]byte(key)}, nil
 	}, nil
 }

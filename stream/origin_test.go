@@ -1,0 +1,95 @@
+package stream_test
+
+import (
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cairnstream/cairn/engine"
+	"github.com/cairnstream/cairn/engine/enginetest"
+	"github.com/cairnstream/cairn/stream"
+)
+
+// TestTransactionsOfAnOriginAreItsOwnJobsUnlessClaimed: a job that starts from another
+// job's checkpoint neither commits nor aborts what that one has prepared, unless it has
+// claimed it. Either way the output of both together is that of one.
+func TestTransactionsOfAnOriginAreItsOwnJobsUnlessClaimed(t *testing.T) {
+	var left int // transactions that the parents left behind
+	eachSeed(t, 5, func(t *testing.T, seed uint64) {
+		r := rand.New(rand.NewPCG(seed, 5))
+		claim := r.IntN(2) == 0
+		sink := enginetest.NewSink[int]()
+		parent, prog := killedParent(t, seed, r, sink)
+		origin := *parent.Restore()
+		left += sink.StagedOf("job")
+		staged := sink.StagedOf("job")
+
+		child := enginetest.New(seed+1, 1+r.IntN(3))
+		child.Bucket, child.Job = parent.Bucket, "child"
+		mine := origin
+		mine.Origin, mine.OwnTransactions = true, claim
+		child.RestoreFrom(&mine)
+		prog = passing(t, 1+r.IntN(4), sink)
+		if err := child.Run(t.Context(), prog); err != nil {
+			t.Fatal(err)
+		}
+		if now := sink.StagedOf("job"); !claim && now != staged {
+			t.Fatalf("the child touched its parent's transactions: %d were there, %d are", staged, now)
+		}
+		if !claim {
+			err := engine.FinishCommits(t.Context(), prog, "job", origin.Attempt+1, nil, parent.Restore(), slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := sink.Committed()
+		slices.Sort(got)
+		for i, n := range got {
+			if n != i || len(got) != numbersMax {
+				t.Fatalf("%d numbers, number %d is %d (claim %t)", len(got), i, n, claim)
+			}
+		}
+	})
+	if left == 0 {
+		t.Error("no parent left a transaction: the test shows nothing")
+	}
+}
+
+const numbersMax = 1000
+
+// passing is a program that passes all numbers to the sink.
+func passing(t *testing.T, parallelism int, sink *enginetest.Sink[int]) *engine.Program {
+	src := &enginetest.Source[int]{Chunk: 8, Slices: make([][]int, 4)}
+	for i := range numbersMax {
+		src.Slices[i%4] = append(src.Slices[i%4], i)
+	}
+	return program(t, func(p *stream.Pipeline) {
+		p.Parallelism(parallelism)
+		in := stream.From(p, "in", src, stream.UID("in"))
+		stream.To(in, "out", sink, stream.UID("out"))
+	})
+}
+
+// killedParent runs a job until it is killed with at least one checkpoint.
+func killedParent(t *testing.T, seed uint64, r *rand.Rand, sink *enginetest.Sink[int]) (*enginetest.Cluster, *engine.Program) {
+	t.Helper()
+	c := enginetest.New(seed, 1+r.IntN(3))
+	prog := passing(t, 1+r.IntN(4), sink)
+	for c.Restore() == nil {
+		var written atomic.Int64
+		at := int64(10 + r.IntN(60))
+		sink.OnWrite = func() {
+			if written.Add(1) == at {
+				c.Kill()
+			}
+		}
+		if err := c.Run(t.Context(), prog); !errors.Is(err, enginetest.ErrKilled) {
+			t.Fatalf("the parent ended before it was killed: %v", err)
+		}
+	}
+	sink.OnWrite = nil
+	return c, prog
+}
