@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 
+	"github.com/cairnstream/cairn/savepoint/rowfile"
 	"github.com/cairnstream/cairn/snapshot"
 	"github.com/cairnstream/cairn/state/changelog"
 )
@@ -30,7 +31,7 @@ func (r *Restore) canonical() bool {
 // returns what to restore from. The restore's progress goes on where the copy's ended.
 func (b *builder) copyForeign(ctx context.Context, cfg *changelog.RestoreConfig) ([]changelog.Target, error) {
 	from, tell := b.a.cfg.Restore, cfg.Progress
-	copying := changelog.CopyConfig{Bucket: b.a.cfg.Bucket, Prefix: from.Prefix}
+	copying := changelog.CopyConfig{Bucket: b.a.cfg.Bucket, Prefix: from.Prefix, Rows: rowfile.Each}
 	if from.Bucket != nil {
 		copying.Bucket = from.Bucket
 	}

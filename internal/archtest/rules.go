@@ -22,7 +22,7 @@ type Rule struct {
 var words = []string{"dataflow", "snapshot", "codec"}
 
 // below is what lies below engine, with engine itself.
-var below = join(words, "engine", "state", "exchange", "connector", "objectstore")
+var below = join(words, "engine", "state", "savepoint/rowfile", "exchange", "connector", "objectstore")
 
 // Rules is the table of imports.
 var Rules = []Rule{
@@ -40,13 +40,15 @@ var Rules = []Rule{
 	{"checkpointstore", join(words, "objectstore"), "the catalog's I/O knows the store, not who completes checkpoints"},
 	{"checkpointstore/catalog", words, "the catalog is a pure value inside the replicated state machine"},
 	{"state", join(words, "objectstore"), "state is kept and restored without knowing who runs the operators"},
+	{"savepoint", join(words, "state", "checkpointstore", "objectstore"), "a canonical savepoint is written and read without the job, beside what runs"},
+	{"savepoint/rowfile", join(words, "state"), "one file knows rows, not the folder or who restores them"},
 	{"exchange", join(words, "wire"), "the exchange moves batches and knows nothing of operators or state"},
 	{"connector", join(words, "objectstore"), "a connector knows its outside world and its contract, not the engine"},
 	{"engine", below, "the engine runs subtasks without knowing process, cluster or leader"},
 
 	// The assembled processes and what authors import.
-	{"task", join(below, "wire", "checkpointstore"), "a job's process takes orders over the wire only"},
-	{"local", join(below, "coordinator", "checkpointstore"), "a job in one process needs no cluster and no Raft"},
+	{"task", join(below, "wire", "checkpointstore", "savepoint"), "a job's process takes orders over the wire only"},
+	{"local", join(below, "coordinator", "checkpointstore", "savepoint"), "a job in one process needs no cluster and no Raft"},
 	{"stream", join(below, "task", "local"), "the SDK hides the engine and knows nothing of the cluster"},
 	{"controller", join(words, "ha", "scheduler", "coordinator", "checkpointstore", "objectstore", "wire"),
 		"controller and worker are strangers that meet only in wire; a controller never runs a job's code"},
