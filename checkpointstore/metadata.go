@@ -44,6 +44,16 @@ type Metadata struct {
 	Artifact         string          `json:"artifact"`   // SHA-256 of the job's executable, hexadecimal
 	// Processes are the acknowledgements, in the order of process names.
 	Processes []snapshot.Process `json:"processes"`
+	// Folder says that this is a canonical savepoint; nil for a checkpoint.
+	Folder *Folder `json:"folder,omitempty"`
+}
+
+// format is the version that m needs.
+func (m *Metadata) format() int {
+	if m.Folder != nil {
+		return FormatFolder
+	}
+	return Format
 }
 
 // Encode returns the metadata object's bytes: a header line and the JSON that
@@ -82,8 +92,8 @@ func decode(data []byte) (*Metadata, error) {
 	if _, err := fmt.Sscanf(string(line), magic+" %d sha256=%64s length=%d", &format, &sum, &length); err != nil {
 		return nil, fmt.Errorf("%w: header %.80q: %w", objectstore.ErrCorrupt, line, err)
 	}
-	if format < 1 || format > Format {
-		return nil, fmt.Errorf("format %d: this version of cairn reads up to %d", format, Format)
+	if format < 1 || format > FormatFolder {
+		return nil, fmt.Errorf("format %d: this version of cairn reads up to %d", format, FormatFolder)
 	}
 	if length != len(body) {
 		return nil, fmt.Errorf("%w: %d bytes after the header, want %d", objectstore.ErrCorrupt, len(body), length)
@@ -117,7 +127,7 @@ func (m *Metadata) check() error {
 			missing = append(missing, name)
 		}
 	}
-	need("format", m.Format == Format)
+	need("format", m.Format == m.format())
 	need("cluster", m.Cluster != "")
 	need("job", m.Job != "")
 	need("attempt", m.Attempt != 0)

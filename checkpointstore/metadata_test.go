@@ -102,9 +102,9 @@ func TestMetadataDamage(t *testing.T) {
 }
 
 func TestMetadataOfALaterFormat(t *testing.T) {
-	data := bytes.Replace(encoded(t, example()), []byte("cairn-checkpoint 1 "), []byte("cairn-checkpoint 2 "), 1)
+	data := bytes.Replace(encoded(t, example()), []byte("cairn-checkpoint 1 "), []byte("cairn-checkpoint 9 "), 1)
 	_, err := Decode(data)
-	if err == nil || errors.Is(err, objectstore.ErrCorrupt) || !strings.Contains(err.Error(), "format 2") {
+	if err == nil || errors.Is(err, objectstore.ErrCorrupt) || !strings.Contains(err.Error(), "format 9") {
 		t.Errorf("error %v: want one that tells the format and not damage", err)
 	}
 }

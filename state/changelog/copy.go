@@ -188,6 +188,9 @@ func (c *copier) object(ctx context.Context, reads []*read) error {
 
 // failed says what an error kept from being copied.
 func (c *copier) failed(p piece, err error) error {
+	if p.segment.Kind == snapshot.SegmentParquet {
+		err = fmt.Errorf("state %q: %w", p.segment.Name, err)
+	}
 	return fmt.Errorf("%s: key groups %d to %d: %w", cmp.Or(c.names[p.chain], "a store"), p.segment.GroupLo, p.segment.GroupHi, err)
 }
 

@@ -120,6 +120,9 @@ func (r *restorer) do(ctx context.Context, rd *read) error {
 // failed says what an error kept from being restored.
 func (r *restorer) failed(p piece, err error) error {
 	c := r.chains[p.chain]
+	if p.segment.Kind == snapshot.SegmentParquet {
+		err = fmt.Errorf("state %q: %w", p.segment.Name, err)
+	}
 	err = fmt.Errorf("restore key groups %d to %d: %w", c.lo, c.hi, err)
 	if name := r.targets[c.target].name; name != "" {
 		err = fmt.Errorf("%s: %w", name, err)

@@ -15,6 +15,9 @@ type RowReader func(data []byte, use func(state.Entry) error) error
 // errNoRows is returned for files of rows where nobody reads them.
 var errNoRows = errors.New("it is of a canonical savepoint, which is read by package savepoint only")
 
+// errNoState is returned for rows of a state that the checkpoint does not describe.
+var errNoState = errors.New("the metadata describes no such state")
+
 // frame checks a segment and decodes it, whatever its kind is. newest are the states
 // that the checkpoint has, by name.
 func (x raw) frame(s snapshot.Segment, newest map[string]definition, rows RowReader, scratch []byte) (frame, error) {
@@ -22,14 +25,14 @@ func (x raw) frame(s snapshot.Segment, newest map[string]definition, rows RowRea
 		return x.decode(s, scratch)
 	}
 	if err := s.Ref.Verify(x.data); err != nil {
-		return frame{}, damaged(s.Ref.Key, fmt.Errorf("state %q: %w", s.Name, err))
+		return frame{}, damaged(s.Ref.Key, err)
 	}
 	d, ok := newest[s.Name]
 	if !ok {
-		return frame{}, damaged(s.Ref.Key, fmt.Errorf("the metadata describes no state %q", s.Name))
+		return frame{}, damaged(s.Ref.Key, errNoState)
 	}
 	if rows == nil {
-		return frame{}, fmt.Errorf("state %q: object %s: %w", s.Name, s.Ref.Key, errNoRows)
+		return frame{}, fmt.Errorf("object %s: %w", s.Ref.Key, errNoRows)
 	}
 	return rowFrame(s, d, x.data, rows)
 }
@@ -47,7 +50,7 @@ func rowFrame(s snapshot.Segment, d definition, data []byte, rows RowReader) (fr
 		return nil
 	})
 	if err != nil {
-		return frame{}, damaged(s.Ref.Key, fmt.Errorf("state %q: %w", s.Name, err))
+		return frame{}, damaged(s.Ref.Key, err)
 	}
 	return f, nil
 }

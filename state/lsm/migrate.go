@@ -46,7 +46,7 @@ func (s *Store) convert(st *stored, f func(dst, value []byte) ([]byte, error)) e
 		return err
 	}
 	c := converter{s: s, st: st, f: f, batch: s.disk.db.NewBatch()}
-	err = s.eachBelow(it, st, s.cfg.GroupLo, c.entry)
+	err = s.eachBelow(it, st, s.cfg.GroupLo, s.cfg.GroupHi, c.entry)
 	s.reader.close()
 	if err == nil {
 		err = c.err
@@ -91,7 +91,7 @@ func (c *converter) entry(group int, key, sub, value []byte) bool {
 // logAll appends all entries of a state to the log: all have changed.
 func (s *Store) logAll(st *stored) {
 	n := 0
-	s.fail(s.scanAll(st, func(group int, key, sub, value []byte) bool {
+	s.fail(s.scanGroups(st, s.cfg.GroupLo, s.cfg.GroupHi, func(group int, key, sub, value []byte) bool {
 		s.block = state.AppendEntry(s.block, state.Entry{Handle: st.handle, Group: group, Key: key, Sub: sub, Value: value})
 		if n++; len(s.block) >= logBlockBytes {
 			s.append(n)

@@ -95,17 +95,23 @@ func (m *merge) rest() {
 // ScanAll implements state.Store: first what is in the cache, then what is only
 // in Pebble.
 func (s *Store) ScanAll(h state.Handle, f func(group int, key, sub, value []byte) bool) error {
+	return s.ScanGroups(h, s.cfg.GroupLo, s.cfg.GroupHi, f)
+}
+
+// ScanGroups is ScanAll for the entries of the key groups lo to hi. It reads only
+// these from the disk.
+func (s *Store) ScanGroups(h state.Handle, lo, hi int, f func(group int, key, sub, value []byte) bool) error {
 	s.loaded()
 	if s.err == nil {
-		s.fail(s.scanAll(s.states[h], f))
+		s.fail(s.scanGroups(s.states[h], lo, hi, f))
 	}
 	return s.err
 }
 
-func (s *Store) scanAll(st *stored, f func(group int, key, sub, value []byte) bool) error {
+func (s *Store) scanGroups(st *stored, lo, hi int, f func(group int, key, sub, value []byte) bool) error {
 	t := st.table
 	for r := range t.All {
-		if e := t.Item(r); e.Flags&absent == 0 && !f(e.Group, e.Key, e.Sub, e.Value) {
+		if e := t.Item(r); e.Flags&absent == 0 && e.Group >= lo && e.Group <= hi && !f(e.Group, e.Key, e.Sub, e.Value) {
 			return nil
 		}
 	}
@@ -116,7 +122,7 @@ func (s *Store) scanAll(st *stored, f func(group int, key, sub, value []byte) bo
 	if err != nil {
 		return err
 	}
-	return s.eachBelow(it, st, s.cfg.GroupLo, func(group int, key, sub, value []byte) bool {
+	return s.eachBelow(it, st, lo, hi, func(group int, key, sub, value []byte) bool {
 		k := table.MakeKey(group, key)
 		if _, ok := t.Find(&k, sub); ok {
 			return true
@@ -125,10 +131,10 @@ func (s *Store) scanAll(st *stored, f func(group int, key, sub, value []byte) bo
 	})
 }
 
-// eachBelow calls f for the entries of a state in Pebble, from a key group on, in
+// eachBelow calls f for the entries of a state in Pebble, of the key groups lo to hi in
 // order, until it returns false.
-func (s *Store) eachBelow(it *pebble.Iterator, st *stored, from int, f func(group int, key, sub, value []byte) bool) error {
-	for group := from; group <= s.cfg.GroupHi; group++ {
+func (s *Store) eachBelow(it *pebble.Iterator, st *stored, lo, hi int, f func(group int, key, sub, value []byte) bool) error {
+	for group := lo; group <= hi; group++ {
 		prefix := appendPrefix(nil, group, st.handle)
 		it.SetBounds(prefix, successor(nil, prefix))
 		if more, err := visit(it, it.First(), f); err != nil || !more {

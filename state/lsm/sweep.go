@@ -91,7 +91,7 @@ func (s *Store) sweepBelow(st *stored, limit int, expired func(value []byte) boo
 // stopped.
 func (s *Store) sweepFrom(st *stored, it *pebble.Iterator, look func(group int, key, sub, value []byte) bool) error {
 	if len(st.sweep.next) == 0 {
-		return s.eachBelow(it, st, s.cfg.GroupLo, look)
+		return s.eachBelow(it, st, s.cfg.GroupLo, s.cfg.GroupHi, look)
 	}
 	group, _, _, _, err := splitKey(st.sweep.next)
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *Store) sweepFrom(st *stored, it *pebble.Iterator, look func(group int, 
 	if more, err := visit(it, it.SeekGE(append(bytes.Clone(st.sweep.next), 0)), look); err != nil || !more {
 		return err
 	}
-	return s.eachBelow(it, st, group+1, look)
+	return s.eachBelow(it, st, group+1, s.cfg.GroupHi, look)
 }
 
 // removeBelow deletes an entry that only Pebble has, without reading it again.

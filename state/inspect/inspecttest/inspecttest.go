@@ -34,6 +34,8 @@ type Config struct {
 	Backend string
 	// Images makes full images be written after the second checkpoint with changes.
 	Images bool
+	// MemoryBytes is the memory of each store of backend lsm. Default: lsm's.
+	MemoryBytes int64
 }
 
 // Process runs all subtasks of one operator with keyed state. It is for one goroutine.
@@ -94,7 +96,7 @@ func Start(t testing.TB, cfg Config) *Process {
 // store opens a store of the kind that is asked for.
 func (p *Process) store(lo, hi int, log state.Log) (state.Store, error) {
 	if p.cfg.Backend == "lsm" {
-		return lsm.Open(lsm.Config{GroupLo: lo, GroupHi: hi, Log: log, Dir: filepath.Join(p.t.TempDir(), "store")})
+		return lsm.Open(lsm.Config{GroupLo: lo, GroupHi: hi, Log: log, Dir: filepath.Join(p.t.TempDir(), "store"), MemoryBytes: p.cfg.MemoryBytes})
 	}
 	return memory.Open(memory.Config{GroupLo: lo, GroupHi: hi, Log: log})
 }
