@@ -37,7 +37,7 @@ func checkpointViews(record *ledger.Job) []*wire.CheckpointView {
 		listed[h.ID] = true
 		views = append(views, historyView(h, record.Catalog.Record(h.ID)))
 	}
-	for _, r := range record.Catalog.Records() { // kept for longer than the history
+	for r := range record.Catalog.All() { // kept for longer than the history
 		if !listed[r.ID] {
 			views = append(views, restorable(&wire.CheckpointView{Id: uint64(r.ID), Attempt: uint64(r.Attempt), Status: "completed"}, r))
 		}

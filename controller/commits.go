@@ -33,7 +33,7 @@ func (l *leader) confirmCommits(j *job) {
 	for _, p := range j.processes {
 		upTo = min(upTo, p.committed(j.restore))
 	}
-	if !owedUpTo(record, upTo) {
+	if !record.Catalog.OwedUpTo(upTo) {
 		l.commitsKnown(j, upTo) // nothing that Raft has to hold
 		return
 	}
@@ -57,16 +57,6 @@ func (l *leader) confirm(j *job, upTo dataflow.CheckpointID) {
 		l.drive(j)          // it may have been the last thing that the job waited for
 		l.confirmCommits(j) // more may have come meanwhile
 	})
-}
-
-// owedUpTo tells whether Raft holds an unconfirmed commit up to and with id.
-func owedUpTo(record *ledger.Job, id dataflow.CheckpointID) bool {
-	for _, r := range record.Catalog.Records() {
-		if r.Owed && r.ID <= id {
-			return true
-		}
-	}
-	return false
 }
 
 // commitsKnown lets the processes forget what they keep of commits up to id.

@@ -19,7 +19,7 @@ func TestJobRunsAndItsCheckpointsComplete(t *testing.T) {
 			t.Errorf("failed %d, attempt %d, restarts %d: want none, 1, none", record.FailedCount, record.Execution.Attempt, record.Restarts)
 		}
 		c.await("the commits to be confirmed", func() bool { return c.record(id).Committed >= 4 })
-		if kept := len(c.record(id).Catalog.Records()); kept > 4 {
+		if kept := c.record(id).Catalog.Len(); kept > 4 {
 			t.Errorf("%d checkpoints kept, want 3 and at most one owed", kept)
 		}
 	})

@@ -20,7 +20,7 @@ import (
 // older term that still writes. One LIST a look, for one job, is pace enough.
 func (l *leader) collectStrays(ctx context.Context, record *ledger.Job) error {
 	named := map[string]bool{}
-	for _, r := range record.Catalog.Records() {
+	for r := range record.Catalog.All() {
 		named[r.Metadata.Key] = true
 	}
 	var strays []string

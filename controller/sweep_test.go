@@ -113,7 +113,7 @@ func (c *cluster) explained(record *ledger.Job) []string {
 	c.t.Helper()
 	_, l := c.leader()
 	keys := []string{checkpointstore.ArtifactKey(l.cluster(), c.sha)}
-	for _, r := range record.Catalog.Records() {
+	for r := range record.Catalog.All() {
 		keys = append(keys, r.Metadata.Key)
 		m, err := l.store().Read(c.t.Context(), r.Metadata)
 		if err != nil {

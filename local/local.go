@@ -123,7 +123,7 @@ func (r *runner) begin(ctx context.Context) error {
 // writes any now: the folder is locked.
 func (r *runner) sweep(ctx context.Context, job dataflow.JobID, c *catalog.Catalog) error {
 	keep := map[string]bool{}
-	for _, rec := range c.Records() {
+	for rec := range c.All() {
 		keep[rec.Metadata.Key] = true
 	}
 	var garbage []string

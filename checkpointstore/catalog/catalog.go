@@ -14,20 +14,20 @@
 // refused, also if nobody has deleted the object yet. Completions come in the
 // order of their ids. The newest record is never dropped by retention.
 //
+// A savepoint's record is kept by its holds alone: retention does not count it, a
+// restart does not restore it, and it is dropped when nothing needs it any more.
+// Retention does not count a pinned record either, as long as it is pinned.
+//
 // A job that started from another job's checkpoint refers to objects that it did
 // not write. Its catalog knows the prefix of its own and never marks any other: an
 // object is deleted by its writer's catalog alone, which knows of the other jobs by
 // the holds on its records.
-//
-// A savepoint's record is kept by its holds alone: retention does not count it, a
-// restart does not restore it, and it is dropped when nothing needs it any more.
 package catalog
 
 import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/snapshot"
@@ -64,6 +64,9 @@ type Record struct {
 	Savepoint bool `cbor:"25,keyasint,omitempty"`
 }
 
+// PinHold is the hold of a person who wants to keep a checkpoint.
+const PinHold = "pin"
+
 // needed tells whether something besides retention keeps the record.
 func (r *Record) needed() bool { return r.Owed || len(r.Holds) > 0 }
 
@@ -93,13 +96,13 @@ type Change struct {
 // Catalog is the completed checkpoints of one job. The zero value is empty. Its
 // methods may be called from several goroutines at once.
 type Catalog struct {
-	records []*Record // by id; neither slice nor elements are ever changed
-	marked  space     // runs that wait for deletion
-	single  []Object  // metadata objects that wait for deletion, by key
-	index   space     // every referenced run with the newest record that refers to it; derived
-	own     string    // what the prefixes of the job's own runs begin with
-	// savepoints counts the records that are savepoints; derived.
-	savepoints int
+	records seq[*Record] // by id; no element is ever changed
+	marked  space        // runs that wait for deletion
+	single  seq[Object]  // metadata objects that wait for deletion, by key
+	own     string       // what the prefixes of the job's own runs begin with
+
+	index   space   // every referenced run with the newest record that refers to it; derived
+	classes classes // what keeps each record; derived
 }
 
 // New returns an empty catalog of a job that refers to no other job's objects.
@@ -112,8 +115,8 @@ func New() *Catalog { return &Catalog{} }
 //
 // The metadata object's key must be the checkpoint's own: it contains the id.
 //
-// The cost grows with the record's own runs and with what is dropped; of the
-// retained records only the pointers are copied.
+// The cost grows with the record's own runs and with what is dropped. It is the
+// same with 10 and with 10,000 retained records.
 func (c *Catalog) Complete(r Record, released []snapshot.Run, retained int) (*Catalog, Change, error) {
 	runs, err := Normalize(r.Objects)
 	if err != nil {
@@ -147,7 +150,7 @@ func (c *Catalog) check(r *Record) error {
 		return fmt.Errorf("%w: %s", ErrMarked, r.Metadata.Key)
 	}
 	for _, run := range r.Objects {
-		if c.marked[run.Prefix].spans.overlaps(run.Lo, run.Hi) {
+		if c.marked.of(run.Prefix).overlaps(run.Lo, run.Hi) {
 			return fmt.Errorf("%w: in %s%d..%d", ErrMarked, run.Prefix, run.Lo, run.Hi)
 		}
 	}
@@ -158,16 +161,13 @@ func (c *Catalog) check(r *Record) error {
 // done, which may let records beyond retention go.
 func (c *Catalog) Confirm(id dataflow.CheckpointID, retained int) (*Catalog, Change) {
 	n := c.begin()
-	n.records = slices.Clone(c.records)
-	for i, r := range n.records {
-		if r.Owed && r.ID <= id {
-			done := *r
-			done.Owed = false
-			n.records[i] = &done
+	for owed := range c.classes[owed].all() {
+		if owed > id {
+			break
 		}
+		n.change(owed, func(r *Record) { r.Owed = false })
 	}
 	var ch Change
-	n.letGo(&ch)
 	n.trim(retained, &ch)
 	return n, ch.sorted()
 }
@@ -175,38 +175,31 @@ func (c *Catalog) Confirm(id dataflow.CheckpointID, retained int) (*Catalog, Cha
 // Hold keeps a record until Unhold of the same name. Holding twice is holding once.
 // It fails with ErrUnknown.
 func (c *Catalog) Hold(id dataflow.CheckpointID, who string) (*Catalog, error) {
-	i, found := c.find(id)
-	if !found {
+	if c.Record(id) == nil {
 		return c, fmt.Errorf("hold checkpoint %d: %w", id, ErrUnknown)
 	}
-	r := *c.records[i]
-	if r.Holds = maps.Clone(r.Holds); r.Holds == nil {
-		r.Holds = map[string]bool{}
-	}
-	r.Holds[who] = true
 	n := *c
-	n.records = slices.Clone(c.records)
-	n.records[i] = &r
+	n.change(id, func(r *Record) {
+		if r.Holds = maps.Clone(r.Holds); r.Holds == nil {
+			r.Holds = map[string]bool{}
+		}
+		r.Holds[who] = true
+	})
 	return &n, nil
 }
 
 // Unhold ends a hold, which may let records beyond retention go. One that is
 // not there is no mistake.
 func (c *Catalog) Unhold(id dataflow.CheckpointID, who string, retained int) (*Catalog, Change) {
-	i, found := c.find(id)
-	if !found || !c.records[i].Holds[who] {
+	if r := c.Record(id); r == nil || !r.Holds[who] {
 		return c, Change{}
 	}
-	r := *c.records[i]
-	r.Holds = maps.Clone(r.Holds)
-	delete(r.Holds, who)
 	n := c.begin()
-	n.records = slices.Clone(c.records)
-	n.records[i] = &r
+	n.change(id, func(r *Record) {
+		r.Holds = maps.Clone(r.Holds)
+		delete(r.Holds, who)
+	})
 	var ch Change
-	if r.Savepoint && !r.needed() {
-		n.drop(i, &ch)
-	}
 	n.trim(retained, &ch)
 	return n, ch.sorted()
 }
@@ -215,18 +208,32 @@ func (c *Catalog) Unhold(id dataflow.CheckpointID, who string, retained int) (*C
 // ErrNeeded for a record that is owed or held, or the newest while keepNewest:
 // a job that may still restore needs that one.
 func (c *Catalog) Delete(id dataflow.CheckpointID, keepNewest bool) (*Catalog, Change, error) {
-	i, found := c.find(id)
-	if !found {
+	r := c.Record(id)
+	if r == nil {
 		return c, Change{}, fmt.Errorf("delete checkpoint %d: %w", id, ErrUnknown)
 	}
-	if c.records[i].needed() || keepNewest && c.records[i] == c.Newest() {
+	if r.needed() || keepNewest && r == c.Newest() {
 		return c, Change{}, fmt.Errorf("delete checkpoint %d: %w", id, ErrNeeded)
 	}
 	n := c.begin()
-	n.records = slices.Clone(c.records)
 	var ch Change
-	n.drop(i, &ch)
+	n.drop([]*Record{r}, &ch)
 	return n, ch.sorted(), nil
+}
+
+// DeleteAll drops every record that is neither owed nor held, the newest too: of a
+// job that will never restore again.
+func (c *Catalog) DeleteAll() (*Catalog, Change) {
+	var drop []*Record
+	for r := range c.All() {
+		if !r.needed() {
+			drop = append(drop, r)
+		}
+	}
+	n := c.begin()
+	var ch Change
+	n.drop(drop, &ch)
+	return n, ch.sorted()
 }
 
 // Rewind drops every record that is newer than id, at an operator's wish: owed or
@@ -234,25 +241,22 @@ func (c *Catalog) Delete(id dataflow.CheckpointID, keepNewest bool) (*Catalog, C
 // checkpoints that a job goes on from, and what is held becomes like one: others need
 // it still. It fails with ErrUnknown, also for a savepoint.
 func (c *Catalog) Rewind(id dataflow.CheckpointID) (*Catalog, Change, error) {
-	i, found := c.find(id)
-	if !found || c.records[i].Savepoint {
+	if r := c.Record(id); r == nil || r.Savepoint {
 		return c, Change{}, fmt.Errorf("rewind to checkpoint %d: %w", id, ErrUnknown)
 	}
 	n := c.begin()
-	n.records = slices.Clone(c.records)
-	var ch Change
-	for last := len(n.records) - 1; last > i; last-- {
-		switch r := n.records[last]; {
+	var drop []*Record
+	for _, r := range c.records.from(c.place(id + 1)) {
+		switch {
 		case r.Savepoint:
-		case len(r.Holds) == 0:
-			n.drop(last, &ch)
+		case len(r.Holds) > 0:
+			n.change(r.ID, func(r *Record) { r.Owed, r.Savepoint = false, true })
 		default:
-			aside := *r
-			aside.Owed, aside.Savepoint = false, true
-			n.records[last] = &aside
-			n.savepoints++
+			drop = append(drop, r)
 		}
 	}
+	var ch Change
+	n.drop(drop, &ch)
 	return n, ch.sorted(), nil
 }
 
@@ -266,8 +270,10 @@ func (c *Catalog) Forget(g Garbage) (*Catalog, error) {
 	n := *c
 	n.marked = maps.Clone(c.marked)
 	n.marked.remove(runs)
-	n.single = slices.DeleteFunc(slices.Clone(c.single), func(o Object) bool {
-		return slices.ContainsFunc(g.Single, func(p Object) bool { return p.Key == o.Key })
-	})
+	for _, o := range g.Single {
+		if p, found := n.findSingle(o.Key); found {
+			n.single = n.single.remove(p)
+		}
+	}
 	return &n, nil
 }

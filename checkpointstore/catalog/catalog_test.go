@@ -131,6 +131,38 @@ func TestSavepointsAreKeptByTheirHoldAlone(t *testing.T) {
 	}
 }
 
+func TestPinnedCheckpointsAreBesides(t *testing.T) {
+	c, _ := complete(t, catalog.New(), 1, 2, runs("p/", 1, 1), nil)
+	c, err := c.Hold(1, catalog.PinHold)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id := range dataflow.CheckpointID(4) {
+		c, _ = complete(t, c, id+2, 2, runs("p/", int(id)+2, int(id)+3), nil)
+	}
+	if ids := idsOf(c); !slices.Equal(ids, []dataflow.CheckpointID{1, 4, 5}) {
+		t.Fatalf("kept %v, want the pinned one and the newest two", ids)
+	}
+	c, change := c.Unhold(1, catalog.PinHold, 2)
+	if !slices.Equal(change.Dropped, []dataflow.CheckpointID{1}) || !reflect.DeepEqual(change.Marked.Runs, runs("p/", 1, 1)) {
+		t.Fatalf("unpinned: %+v", change)
+	}
+	c, err = c.Hold(5, catalog.PinHold)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, change = c.DeleteAll(); !slices.Equal(change.Dropped, []dataflow.CheckpointID{4}) || !slices.Equal(idsOf(c), []dataflow.CheckpointID{5}) {
+		t.Fatalf("deleted %+v, kept %v", change, idsOf(c))
+	}
+}
+
+func idsOf(c *catalog.Catalog) (ids []dataflow.CheckpointID) {
+	for r := range c.All() {
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
 func TestDelete(t *testing.T) {
 	c, _ := complete(t, catalog.New(), 1, 9, runs("p/", 1, 3), nil)
 	c, _ = complete(t, c, 2, 9, runs("p/", 2, 5), nil)
@@ -253,9 +285,14 @@ func (m *model) drop(id dataflow.CheckpointID) {
 
 func (m *model) ids() []dataflow.CheckpointID { return slices.Sorted(maps.Keys(m.records)) }
 
-// kept are the records that retention counts.
-func (m *model) kept() []dataflow.CheckpointID {
+// line are the records that are checkpoints of the job and no savepoints.
+func (m *model) line() []dataflow.CheckpointID {
 	return slices.DeleteFunc(m.ids(), func(id dataflow.CheckpointID) bool { return m.records[id].savepoint })
+}
+
+// counted are the records that retention counts.
+func (m *model) counted() []dataflow.CheckpointID {
+	return slices.DeleteFunc(m.line(), func(id dataflow.CheckpointID) bool { return m.records[id].holds[catalog.PinHold] })
 }
 
 func (m *model) trim(retained int) (dropped []dataflow.CheckpointID) {
@@ -265,12 +302,13 @@ func (m *model) trim(retained int) (dropped []dataflow.CheckpointID) {
 			dropped = append(dropped, id)
 		}
 	}
-	for ids := m.kept(); len(ids) > retained; ids = ids[1:] {
+	for ids := m.counted(); len(ids) > retained; ids = ids[1:] {
 		if r := m.records[ids[0]]; !r.owed && len(r.holds) == 0 {
 			m.drop(ids[0])
 			dropped = append(dropped, ids[0])
 		}
 	}
+	slices.Sort(dropped)
 	return dropped
 }
 
@@ -286,12 +324,20 @@ func (m *model) check(t *rapid.T, c *catalog.Catalog) {
 	if !slices.Equal(ids, m.ids()) {
 		t.Fatalf("records %v, want %v", ids, m.ids())
 	}
-	var newest dataflow.CheckpointID
+	var newest, owed dataflow.CheckpointID
 	if r := c.Newest(); r != nil {
 		newest = r.ID
 	}
-	if kept := m.kept(); len(kept) == 0 && newest != 0 || len(kept) > 0 && newest != kept[len(kept)-1] {
-		t.Fatalf("the newest is %d of %v", newest, kept)
+	if line := m.line(); len(line) == 0 && newest != 0 || len(line) > 0 && newest != line[len(line)-1] {
+		t.Fatalf("the newest is %d of %v", newest, line)
+	}
+	for _, id := range m.ids() {
+		if m.records[id].owed {
+			owed = id
+		}
+	}
+	if r := c.Owed(); (r == nil) != (owed == 0) || r != nil && r.ID != owed {
+		t.Fatalf("owed %+v, want %d", r, owed)
 	}
 	marked := all(c.Garbage())
 	if !maps.Equal(marked, m.marked) {
@@ -314,6 +360,8 @@ var someRuns = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) snapshot.Run {
 	}
 }), 0, 4)
 
+var someone = rapid.SampledFrom([]string{"x", catalog.PinHold})
+
 func TestAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c, m := catalog.New(), &model{records: map[dataflow.CheckpointID]*modelRecord{}, marked: map[string]bool{}}
@@ -326,11 +374,10 @@ func TestAgainstModel(t *testing.T) {
 			"complete": func(t *rapid.T) {
 				last++
 				r := catalog.Record{ID: last, Metadata: metadata(last), Objects: someRuns.Draw(t, "objects"), Owed: rapid.Bool().Draw(t, "owed")}
-				holds := map[string]bool{}
+				r.Holds = map[string]bool{}
 				if r.Savepoint = rapid.SampledFrom([]bool{true, false, false}).Draw(t, "savepoint"); r.Savepoint {
-					holds["x"] = true
+					r.Holds["x"] = true
 				}
-				r.Holds = holds
 				released := someRuns.Draw(t, "released")
 				next, change, err := c.Complete(r, released, retained)
 				objects := names(r.Objects)
@@ -346,7 +393,7 @@ func TestAgainstModel(t *testing.T) {
 					t.Fatal(err)
 				}
 				before := maps.Clone(m.marked)
-				m.records[last] = &modelRecord{objects: objects, owed: r.Owed, holds: maps.Clone(holds), savepoint: r.Savepoint}
+				m.records[last] = &modelRecord{objects: objects, owed: r.Owed, holds: maps.Clone(r.Holds), savepoint: r.Savepoint}
 				for name := range names(released) {
 					if !m.refers(name) {
 						m.marked[name] = true
@@ -370,38 +417,51 @@ func TestAgainstModel(t *testing.T) {
 			},
 			"hold": func(t *rapid.T) {
 				id := some()
-				next, err := c.Hold(id, "x")
+				who := someone.Draw(t, "who")
+				next, err := c.Hold(id, who)
 				if r := m.records[id]; (r == nil) != errors.Is(err, catalog.ErrUnknown) {
 					t.Fatalf("hold %d: %v", id, err)
 				} else if r != nil {
-					r.holds["x"] = true
+					r.holds[who] = true
 				}
 				c = next
 			},
 			"unhold": func(t *rapid.T) {
 				id := some()
-				c, _ = c.Unhold(id, "x", retained)
-				if r := m.records[id]; r != nil && r.holds["x"] {
-					delete(r.holds, "x")
+				who := someone.Draw(t, "who")
+				c, _ = c.Unhold(id, who, retained)
+				if r := m.records[id]; r != nil && r.holds[who] {
+					delete(r.holds, who)
 					m.trim(retained)
 				}
 			},
 			"delete": func(t *rapid.T) {
 				id := some()
 				next, _, err := c.Delete(id, true)
-				r, kept := m.records[id], m.kept()
+				r, line := m.records[id], m.line()
 				switch {
 				case r == nil:
 					if !errors.Is(err, catalog.ErrUnknown) {
 						t.Fatal(err)
 					}
-				case r.owed || len(r.holds) > 0 || id == kept[len(kept)-1]:
+				case r.owed || len(r.holds) > 0 || len(line) > 0 && id == line[len(line)-1]:
 					if !errors.Is(err, catalog.ErrNeeded) {
 						t.Fatal(err)
 					}
 				default:
 					m.drop(id)
 					c = next
+				}
+			},
+			"delete all": func(t *rapid.T) {
+				if rapid.IntRange(0, 5).Draw(t, "rarely") > 0 {
+					return
+				}
+				c, _ = c.DeleteAll()
+				for _, id := range m.ids() {
+					if r := m.records[id]; !r.owed && len(r.holds) == 0 {
+						m.drop(id)
+					}
 				}
 			},
 			"rewind": func(t *rapid.T) {
@@ -413,7 +473,7 @@ func TestAgainstModel(t *testing.T) {
 					}
 					return
 				}
-				for _, newer := range m.kept() {
+				for _, newer := range m.line() {
 					switch r := m.records[newer]; {
 					case newer <= id:
 					case len(r.holds) > 0:
@@ -479,31 +539,5 @@ func TestOldCatalogsStayAsTheyWere(t *testing.T) {
 		if !bytes.Equal(encode(t, old), images[i]) {
 			t.Fatalf("catalog %d changed", i)
 		}
-	}
-}
-
-// BenchmarkComplete prints what a completion costs by the number of retained
-// checkpoints, with 16 processes each.
-func BenchmarkComplete(b *testing.B) {
-	for _, retained := range []int{1, 10, 100, 1000, 10_000} {
-		b.Run(fmt.Sprintf("retained=%d", retained), func(b *testing.B) {
-			c, id := catalog.New(), 0
-			step := func() {
-				id++
-				var objects []snapshot.Run
-				for p := range 16 {
-					objects = append(objects, runs(fmt.Sprintf("cluster/jobs/job/1/process-%d/", p), 1+id, 100+id)...)
-				}
-				c, _, _ = c.Complete(catalog.Record{ID: dataflow.CheckpointID(id), Metadata: metadata(dataflow.CheckpointID(id)), Objects: objects}, nil, retained)
-				c, _ = c.Forget(c.Garbage())
-			}
-			for range retained + 1 {
-				step()
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				step()
-			}
-		})
 	}
 }

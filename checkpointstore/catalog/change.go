@@ -4,10 +4,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/cairnstream/cairn/dataflow"
 )
 
-// begin returns a copy whose spaces may be changed. Its records may not: they are
-// still those of c.
+// begin returns a copy whose spaces may be changed.
 func (c *Catalog) begin() *Catalog {
 	n := *c
 	if n.index = maps.Clone(c.index); n.index == nil {
@@ -19,62 +20,66 @@ func (c *Catalog) begin() *Catalog {
 	return &n
 }
 
-// add appends a record to n, whose records are still another's.
+// add adds a record behind all others.
 func (n *Catalog) add(r *Record) {
-	n.records = append(slices.Clip(n.records), r)
-	if r.Savepoint {
-		n.savepoints++
-	}
+	n.records = n.records.append(r)
+	n.classes.add(r)
 }
 
-// trim drops what lies beyond the retained newest records and is not needed.
-// Savepoints are besides. The records are n's own.
+// change replaces the record of the id, which is there, by one that f has changed.
+func (n *Catalog) change(id dataflow.CheckpointID, f func(*Record)) {
+	p := n.place(id)
+	old := n.records.get(p)
+	r := *old
+	f(&r)
+	n.records = n.records.set(p, &r)
+	n.classes.remove(old)
+	n.classes.add(&r)
+}
+
+// trim drops what lies beyond the retained newest records and is not needed, and
+// savepoints that are not needed.
 func (n *Catalog) trim(retained int, ch *Change) {
-	beyond := len(n.records) - n.savepoints - max(retained, 1)
-	for i := 0; beyond > 0; {
-		r := n.records[i]
-		if !r.Savepoint {
-			beyond--
-		}
-		if r.Savepoint || r.needed() {
-			i++
-			continue
-		}
-		n.drop(i, ch)
+	var drop []*Record
+	for _, id := range n.classes.beyond(max(retained, 1)) {
+		drop = append(drop, n.Record(id))
 	}
+	for id := range n.classes[loose].all() {
+		drop = append(drop, n.Record(id))
+	}
+	n.drop(drop, ch)
 }
 
-// letGo drops the savepoints that nothing needs any more. The records are n's own.
-func (n *Catalog) letGo(ch *Change) {
-	for i := len(n.records) - 1; i >= 0 && n.savepoints > 0; i-- {
-		if r := n.records[i]; r.Savepoint && !r.needed() {
-			n.drop(i, ch)
-		}
-	}
-}
-
-// drop removes record i from n's own records and marks what only it referred to.
+// drop removes records and marks what only they referred to.
 //
 // The index knows the newest record of each object. What another, newer record
-// refers to is thereby alive. What had this record as its newest passes to the
-// next older one that refers to it; the oldest record, the usual one to go, has
-// none, so nothing is looked for.
-func (n *Catalog) drop(i int, ch *Change) {
-	r := n.records[i]
-	n.records = slices.Delete(n.records, i, i+1)
-	if r.Savepoint {
-		n.savepoints--
+// refers to is thereby alive. What had one of these records as its newest passes
+// to the next older one that refers to it; the oldest record, the usual one to go,
+// has none, so nothing is looked for.
+func (n *Catalog) drop(records []*Record, ch *Change) {
+	if len(records) == 0 {
+		return
 	}
-	freed := n.index.lastUsedBy(r.Objects, r.ID)
+	var freed []run
+	var newest dataflow.CheckpointID
+	for _, r := range records {
+		freed = append(freed, n.index.lastUsedBy(r.Objects, r.ID)...)
+		newest = max(newest, r.ID)
+		n.records = n.records.remove(n.place(r.ID))
+		n.classes.remove(r)
+		n.markSingle(r.Metadata, ch)
+		ch.Dropped = append(ch.Dropped, r.ID)
+	}
+	freed = merge(freed)
 	n.index.remove(freed)
-	for j := i - 1; j >= 0 && len(freed) > 0; j-- {
-		older := n.records[j]
+	for older := range n.records.before(n.place(newest)) {
+		if len(freed) == 0 {
+			break
+		}
 		n.index.overlay(intersect(freed, older.Objects), older.ID)
 		freed = n.index.without(freed)
 	}
-	ch.Dropped = append(ch.Dropped, r.ID)
 	n.mark(freed, ch)
-	n.markSingle(r.Metadata, ch)
 }
 
 // mark lists runs as garbage. Those that are listed already are no news, and those
@@ -86,13 +91,14 @@ func (n *Catalog) mark(runs []run, ch *Change) {
 }
 
 func (n *Catalog) markSingle(o Object, ch *Change) {
-	i, _ := n.findSingle(o.Key)
-	n.single = slices.Insert(slices.Clone(n.single), i, o)
+	p, _ := n.findSingle(o.Key)
+	n.single = n.single.replace(p, p, o)
 	ch.Marked.Single = append(ch.Marked.Single, o)
 }
 
-func (n *Catalog) findSingle(key string) (int, bool) {
-	return slices.BinarySearchFunc(n.single, key, func(o Object, k string) int { return strings.Compare(o.Key, k) })
+func (c *Catalog) findSingle(key string) (place, bool) {
+	p := c.single.search(func(o Object) bool { return o.Key >= key })
+	return p, c.single.within(p) && c.single.get(p).Key == key
 }
 
 // sorted gives the change its canonical order.

@@ -59,8 +59,8 @@ func must[T any](v T, err error) T {
 // MarshalCBOR writes the canonical encoding: equal catalogs give equal bytes.
 func (c *Catalog) MarshalCBOR() ([]byte, error) {
 	d := newDictionary(c)
-	e := encoded{Prefixes: d.prefixes, Marked: d.pack(c.marked.runs()), Single: c.single, Own: c.own}
-	for _, r := range c.records {
+	e := encoded{Prefixes: d.prefixes, Marked: d.pack(c.marked.runs()), Single: c.single.slice(), Own: c.own}
+	for r := range c.All() {
 		e.Records = append(e.Records, encodedRecord{
 			ID: r.ID, Attempt: r.Attempt, Metadata: r.Metadata,
 			Objects: d.pack(r.Objects), Owed: r.Owed, Holds: sortedNames(r.Holds), Savepoint: r.Savepoint,
@@ -78,7 +78,10 @@ func (c *Catalog) UnmarshalCBOR(data []byte) error {
 	if !slices.IsSorted(e.Prefixes) || !slices.IsSortedFunc(e.Single, compareKeys) {
 		return fmt.Errorf("catalog: %w: not in order", ErrInvalid)
 	}
-	n := (&Catalog{single: e.Single, own: e.Own}).begin()
+	n := (&Catalog{own: e.Own}).begin()
+	for _, o := range e.Single {
+		n.single = n.single.append(o)
+	}
 	marked, err := unpack(e.Prefixes, e.Marked)
 	if err != nil {
 		return fmt.Errorf("catalog: marked: %w", err)
@@ -112,10 +115,7 @@ func (n *Catalog) load(prefixes []string, e encodedRecord) error {
 		}
 		r.Holds[who] = true
 	}
-	n.records = append(n.records, &r)
-	if r.Savepoint {
-		n.savepoints++
-	}
+	n.add(&r)
 	n.index.overlay(r.Objects, r.ID)
 	return nil
 }

@@ -3,10 +3,10 @@ package catalog
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"math"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/cairnstream/cairn/dataflow"
@@ -22,54 +22,71 @@ type span struct {
 	last   dataflow.CheckpointID
 }
 
-// spans are sorted and disjoint, and neighbours that could be one are one. They
-// are never changed in place.
-type spans []span
+// spans are sorted and disjoint, and neighbours that could be one are one.
+type spans struct{ seq[span] }
 
-// from is the index of the first span that ends at lo or later.
-func (s spans) from(lo uint64) int {
-	return sort.Search(len(s), func(i int) bool { return s[i].hi >= lo })
+// reaching is the place of the first span that ends at n or later.
+func (s spans) reaching(n uint64) place {
+	return s.search(func(x span) bool { return x.hi >= n })
 }
 
 func (s spans) overlaps(lo, hi uint64) bool {
-	i := s.from(lo)
-	return i < len(s) && s[i].lo <= hi
+	p := s.reaching(lo)
+	return s.seq.within(p) && s.get(p).lo <= hi
 }
 
-// replace returns s with everything in lo..hi replaced by the spans of mid.
-func (s spans) replace(lo, hi uint64, mid ...span) spans {
-	i := s.from(lo)
-	j := i
-	out := make(spans, 0, len(s)+len(mid)+1)
-	out = append(out, s[:i]...)
-	if i < len(s) && s[i].lo < lo {
-		out = out.append(span{s[i].lo, lo - 1, s[i].last})
-	}
-	for _, m := range mid {
-		out = out.append(m)
-	}
-	for ; j < len(s) && s[j].lo <= hi; j++ {
-		if s[j].hi > hi {
-			out = out.append(span{hi + 1, s[j].hi, s[j].last})
+// touching yields the spans that have a number in lo..hi, in order.
+func (s spans) touching(lo, hi uint64) iter.Seq[span] {
+	return func(yield func(span) bool) {
+		for _, x := range s.from(s.reaching(lo)) {
+			if x.lo > hi || !yield(x) {
+				return
+			}
 		}
 	}
-	for ; j < len(s); j++ {
-		out = out.append(s[j])
+}
+
+// replace returns s with everything in lo..hi replaced by x, or by nothing.
+func (s spans) replace(lo, hi uint64, x *span) spans {
+	p := s.reaching(lo)
+	if at := s.reaching(lo - 1); x != nil && s.seq.within(at) && s.get(at).hi+1 == lo && s.get(at).last == x.last {
+		p = at // one with x
+	}
+	q := p
+	var left, right []span
+	for at, y := range s.from(p) {
+		if y.lo > hi && !(x != nil && y.lo == hi+1 && y.last == x.last) {
+			break
+		}
+		q = s.next(at)
+		if y.lo < lo {
+			left = append(left, span{y.lo, min(y.hi, lo-1), y.last})
+		}
+		if y.hi > hi {
+			right = append(right, span{max(y.lo, hi+1), y.hi, y.last})
+		}
+	}
+	if x != nil {
+		left = append(left, *x)
+	}
+	return spans{s.seq.replace(p, q, joined(append(left, right...))...)}
+}
+
+// joined makes neighbours that can be one into one, in place.
+func joined(parts []span) []span {
+	out := parts[:0]
+	for _, x := range parts {
+		if n := len(out); n > 0 && out[n-1].hi+1 == x.lo && out[n-1].last == x.last {
+			out[n-1].hi = x.hi
+			continue
+		}
+		out = append(out, x)
 	}
 	return out
 }
 
-// append adds a span behind all others, in place.
-func (s spans) append(x span) spans {
-	if n := len(s); n > 0 && s[n-1].hi+1 == x.lo && s[n-1].last == x.last {
-		s[n-1].hi = x.hi
-		return s
-	}
-	return append(s, x)
-}
-
-// space holds the spans of many writers by prefix.
-type space map[string]line
+// space holds the spans of many writers by prefix. Lines are never changed in place.
+type space map[string]*line
 
 // line is one writer's spans. It repeats its prefix, so that all runs of one
 // writer share one string.
@@ -78,28 +95,35 @@ type line struct {
 	spans  spans
 }
 
+// of are a writer's spans; none of one that is not known.
+func (m space) of(prefix string) spans {
+	if l := m[prefix]; l != nil {
+		return l.spans
+	}
+	return spans{}
+}
+
 func (m space) overlay(runs []run, last dataflow.CheckpointID) {
 	for _, r := range runs {
-		l, found := m[r.Prefix]
-		if !found {
-			l.prefix = r.Prefix
+		next := line{prefix: r.Prefix}
+		if l := m[r.Prefix]; l != nil {
+			next = *l
 		}
-		l.spans = l.spans.replace(r.Lo, r.Hi, span{r.Lo, r.Hi, last})
-		m[l.prefix] = l
+		next.spans = next.spans.replace(r.Lo, r.Hi, &span{r.Lo, r.Hi, last})
+		m[next.prefix] = &next
 	}
 }
 
 func (m space) remove(runs []run) {
 	for _, r := range runs {
-		l, found := m[r.Prefix]
-		if !found {
+		l := m[r.Prefix]
+		if l == nil {
 			continue
 		}
-		if l.spans = l.spans.replace(r.Lo, r.Hi); len(l.spans) == 0 {
+		next := line{prefix: l.prefix, spans: l.spans.replace(r.Lo, r.Hi, nil)}
+		if m[l.prefix] = &next; next.spans.n == 0 {
 			delete(m, l.prefix)
-			continue
 		}
-		m[l.prefix] = l
 	}
 }
 
@@ -107,10 +131,9 @@ func (m space) remove(runs []run) {
 func (m space) lastUsedBy(runs []run, id dataflow.CheckpointID) []run {
 	var out []run
 	for _, r := range runs {
-		s := m[r.Prefix].spans
-		for i := s.from(r.Lo); i < len(s) && s[i].lo <= r.Hi; i++ {
-			if s[i].last == id {
-				out = append(out, run{Prefix: r.Prefix, Lo: max(s[i].lo, r.Lo), Hi: min(s[i].hi, r.Hi)})
+		for x := range m.of(r.Prefix).touching(r.Lo, r.Hi) {
+			if x.last == id {
+				out = append(out, run{Prefix: r.Prefix, Lo: max(x.lo, r.Lo), Hi: min(x.hi, r.Hi)})
 			}
 		}
 	}
@@ -121,13 +144,12 @@ func (m space) lastUsedBy(runs []run, id dataflow.CheckpointID) []run {
 func (m space) without(runs []run) []run {
 	var out []run
 	for _, r := range runs {
-		s := m[r.Prefix].spans
 		at := r.Lo
-		for i := s.from(r.Lo); i < len(s) && s[i].lo <= r.Hi; i++ {
-			if s[i].lo > at {
-				out = append(out, run{Prefix: r.Prefix, Lo: at, Hi: s[i].lo - 1})
+		for x := range m.of(r.Prefix).touching(r.Lo, r.Hi) {
+			if x.lo > at {
+				out = append(out, run{Prefix: r.Prefix, Lo: at, Hi: x.lo - 1})
 			}
-			at = s[i].hi + 1
+			at = x.hi + 1
 		}
 		if at <= r.Hi {
 			out = append(out, run{Prefix: r.Prefix, Lo: at, Hi: r.Hi})
@@ -139,8 +161,8 @@ func (m space) without(runs []run) []run {
 func (m space) runs() []run {
 	var out []run
 	for _, p := range slices.Sorted(maps.Keys(m)) {
-		for _, s := range m[p].spans {
-			out = append(out, run{Prefix: p, Lo: s.lo, Hi: s.hi})
+		for x := range m[p].spans.all() {
+			out = append(out, run{Prefix: p, Lo: x.lo, Hi: x.hi})
 		}
 	}
 	return out
@@ -149,21 +171,29 @@ func (m space) runs() []run {
 // intern returns the runs with the prefixes' strings that m has already.
 func (m space) intern(runs []run) []run {
 	for i := range runs {
-		if l, found := m[runs[i].Prefix]; found {
+		if l := m[runs[i].Prefix]; l != nil {
 			runs[i].Prefix = l.prefix
 		}
 	}
 	return runs
 }
 
-// intersect are the parts of a that are in b. Both are normalized.
+// intersect are the parts of a that are in b. Both are sorted and disjoint.
 func intersect(a, b []run) []run {
-	in := space{}
-	in.overlay(b, 0)
-	out := space{}
-	out.overlay(a, 0)
-	out.remove(in.without(a))
-	return out.runs()
+	var out []run
+	for len(a) > 0 && len(b) > 0 {
+		x, y := a[0], b[0]
+		before := cmp.Or(strings.Compare(x.Prefix, y.Prefix), cmp.Compare(x.Hi, y.Hi))
+		if x.Prefix == y.Prefix && x.Lo <= y.Hi && y.Lo <= x.Hi {
+			out = append(out, run{Prefix: x.Prefix, Lo: max(x.Lo, y.Lo), Hi: min(x.Hi, y.Hi)})
+		}
+		if before <= 0 {
+			a = a[1:]
+		} else {
+			b = b[1:]
+		}
+	}
+	return out
 }
 
 // Normalize returns the runs sorted by prefix and number, with neighbours and

@@ -88,7 +88,7 @@ func (j *Job) DamageOf(r *catalog.Record) (object string, damaged bool) {
 // NewestWhole is the newest retained checkpoint that needs none of the objects
 // that are known to be damaged; nil if there is none.
 func (j *Job) NewestWhole() *catalog.Record {
-	for _, r := range slices.Backward(j.Catalog.Records()) {
+	for r := range j.Catalog.Backward() {
 		if _, damaged := j.DamageOf(r); !damaged && !r.Savepoint {
 			return r
 		}
@@ -99,7 +99,7 @@ func (j *Job) NewestWhole() *catalog.Record {
 // Needing are the retained checkpoints that need the object, oldest first.
 func (j *Job) Needing(object string) []dataflow.CheckpointID {
 	var ids []dataflow.CheckpointID
-	for _, r := range j.Catalog.Records() {
+	for r := range j.Catalog.All() {
 		if r.Needs(object) {
 			ids = append(ids, r.ID)
 		}

@@ -27,6 +27,27 @@ func BenchmarkCheckpoint(b *testing.B) {
 	}
 }
 
+// BenchmarkRetained is the same by the number of checkpoints that a job retains.
+func BenchmarkRetained(b *testing.B) {
+	for _, retained := range []int{10, 100, 1000, 10_000} {
+		b.Run(fmt.Sprintf("retained=%d", retained), func(b *testing.B) {
+			w := setup(b)
+			w.ok(&SubmitJob{Job: "j", Options: dataflow.Options{Retained: retained}})
+			w.run("j")
+			for range retained + historyMax {
+				w.log = w.log[:0]
+				w.wideCheckpoint("j")
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				w.log = w.log[:0]
+				w.wideCheckpoint("j")
+			}
+			b.ReportMetric(float64(len(w.snapshot())), "snapshot-bytes")
+		})
+	}
+}
+
 // BenchmarkFreeze is how long Snapshot keeps Apply waiting; BenchmarkPersist is
 // the writing beside it, per job with a full catalog.
 func BenchmarkFreeze(b *testing.B) {
