@@ -6279,6 +6279,7 @@ func (x *WorkerLog) GetError() string {
 type ListCheckpointsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Limit         int32                  `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"` // at most so many, the newest; 0: all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6320,11 +6321,19 @@ func (x *ListCheckpointsRequest) GetJob() string {
 	return ""
 }
 
+func (x *ListCheckpointsRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
 type ListCheckpointsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Checkpoints   []*CheckpointView      `protobuf:"bytes,1,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"` // newest first: in flight, completed, failed
 	Completed     int64                  `protobuf:"varint,2,opt,name=completed,proto3" json:"completed,omitempty"`    // since the job began
 	Failed        int64                  `protobuf:"varint,3,opt,name=failed,proto3" json:"failed,omitempty"`
+	LeftOut       int32                  `protobuf:"varint,4,opt,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"` // older ones beyond the limit
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6380,6 +6389,13 @@ func (x *ListCheckpointsResponse) GetFailed() int64 {
 	return 0
 }
 
+func (x *ListCheckpointsResponse) GetLeftOut() int32 {
+	if x != nil {
+		return x.LeftOut
+	}
+	return 0
+}
+
 type CheckpointView struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -6399,16 +6415,18 @@ type CheckpointView struct {
 	Restorable    bool                   `protobuf:"varint,15,opt,name=restorable,proto3" json:"restorable,omitempty"` // in the catalog
 	CommitsOwed   bool                   `protobuf:"varint,16,opt,name=commits_owed,json=commitsOwed,proto3" json:"commits_owed,omitempty"`
 	// Phases, the slowest subtask's, in milliseconds.
-	StartDelayMs  float64 `protobuf:"fixed64,17,opt,name=start_delay_ms,json=startDelayMs,proto3" json:"start_delay_ms,omitempty"`
-	AlignMs       float64 `protobuf:"fixed64,18,opt,name=align_ms,json=alignMs,proto3" json:"align_ms,omitempty"`
-	SyncMs        float64 `protobuf:"fixed64,19,opt,name=sync_ms,json=syncMs,proto3" json:"sync_ms,omitempty"`
-	AsyncMs       float64 `protobuf:"fixed64,20,opt,name=async_ms,json=asyncMs,proto3" json:"async_ms,omitempty"`
-	CommitMs      float64 `protobuf:"fixed64,21,opt,name=commit_ms,json=commitMs,proto3" json:"commit_ms,omitempty"`                 // metadata object and Raft entry
-	Trigger       string  `protobuf:"bytes,22,opt,name=trigger,proto3" json:"trigger,omitempty"`                                     // periodic, manual, final, savepoint, ...
-	Mode          string  `protobuf:"bytes,23,opt,name=mode,proto3" json:"mode,omitempty"`                                           // aligned, unaligned, at_least_once
-	InFlightBytes int64   `protobuf:"varint,24,opt,name=in_flight_bytes,json=inFlightBytes,proto3" json:"in_flight_bytes,omitempty"` // records kept that barriers overtook
-	Pinned        bool    `protobuf:"varint,25,opt,name=pinned,proto3" json:"pinned,omitempty"`
-	Savepoint     string  `protobuf:"bytes,26,opt,name=savepoint,proto3" json:"savepoint,omitempty"` // format, if it is one
+	StartDelayMs  float64  `protobuf:"fixed64,17,opt,name=start_delay_ms,json=startDelayMs,proto3" json:"start_delay_ms,omitempty"`
+	AlignMs       float64  `protobuf:"fixed64,18,opt,name=align_ms,json=alignMs,proto3" json:"align_ms,omitempty"`
+	SyncMs        float64  `protobuf:"fixed64,19,opt,name=sync_ms,json=syncMs,proto3" json:"sync_ms,omitempty"`
+	AsyncMs       float64  `protobuf:"fixed64,20,opt,name=async_ms,json=asyncMs,proto3" json:"async_ms,omitempty"`
+	CommitMs      float64  `protobuf:"fixed64,21,opt,name=commit_ms,json=commitMs,proto3" json:"commit_ms,omitempty"`                 // metadata object and Raft entry
+	Trigger       string   `protobuf:"bytes,22,opt,name=trigger,proto3" json:"trigger,omitempty"`                                     // periodic, manual, final, savepoint, ...
+	Mode          string   `protobuf:"bytes,23,opt,name=mode,proto3" json:"mode,omitempty"`                                           // aligned, unaligned, at_least_once
+	InFlightBytes int64    `protobuf:"varint,24,opt,name=in_flight_bytes,json=inFlightBytes,proto3" json:"in_flight_bytes,omitempty"` // records kept that barriers overtook
+	Pinned        bool     `protobuf:"varint,25,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	Savepoint     string   `protobuf:"bytes,26,opt,name=savepoint,proto3" json:"savepoint,omitempty"` // format, if it is one
+	Failure       string   `protobuf:"bytes,27,opt,name=failure,proto3" json:"failure,omitempty"`     // class of the reason: declined, expired, not finalized, store, subsumed, attempt ended
+	Holds         []string `protobuf:"bytes,28,rep,name=holds,proto3" json:"holds,omitempty"`         // who keeps it besides retention
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6623,6 +6641,20 @@ func (x *CheckpointView) GetSavepoint() string {
 		return x.Savepoint
 	}
 	return ""
+}
+
+func (x *CheckpointView) GetFailure() string {
+	if x != nil {
+		return x.Failure
+	}
+	return ""
+}
+
+func (x *CheckpointView) GetHolds() []string {
+	if x != nil {
+		return x.Holds
+	}
+	return nil
 }
 
 type GetCheckpointRequest struct {
@@ -9067,13 +9099,15 @@ const file_cairn_proto_rawDesc = "" +
 	"\tWorkerLog\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\fR\x04text\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error\"*\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"@\n" +
 	"\x16ListCheckpointsRequest\x12\x10\n" +
-	"\x03job\x18\x01 \x01(\tR\x03job\"\x8b\x01\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\x05R\x05limit\"\xa6\x01\n" +
 	"\x17ListCheckpointsResponse\x12:\n" +
 	"\vcheckpoints\x18\x01 \x03(\v2\x18.cairn.v1.CheckpointViewR\vcheckpoints\x12\x1c\n" +
 	"\tcompleted\x18\x02 \x01(\x03R\tcompleted\x12\x16\n" +
-	"\x06failed\x18\x03 \x01(\x03R\x06failed\"\x96\x06\n" +
+	"\x06failed\x18\x03 \x01(\x03R\x06failed\x12\x19\n" +
+	"\bleft_out\x18\x04 \x01(\x05R\aleftOut\"\xc6\x06\n" +
 	"\x0eCheckpointView\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\x04R\aattempt\x12\x16\n" +
@@ -9107,7 +9141,9 @@ const file_cairn_proto_rawDesc = "" +
 	"\x04mode\x18\x17 \x01(\tR\x04mode\x12&\n" +
 	"\x0fin_flight_bytes\x18\x18 \x01(\x03R\rinFlightBytes\x12\x16\n" +
 	"\x06pinned\x18\x19 \x01(\bR\x06pinned\x12\x1c\n" +
-	"\tsavepoint\x18\x1a \x01(\tR\tsavepoint\"H\n" +
+	"\tsavepoint\x18\x1a \x01(\tR\tsavepoint\x12\x18\n" +
+	"\afailure\x18\x1b \x01(\tR\afailure\x12\x14\n" +
+	"\x05holds\x18\x1c \x03(\tR\x05holds\"H\n" +
 	"\x14GetCheckpointRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x1e\n" +
 	"\n" +

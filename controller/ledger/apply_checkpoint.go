@@ -134,7 +134,7 @@ func (t *transition) abortOlder(j *Job, id dataflow.CheckpointID) []dataflow.Che
 	for _, p := range slices.Clone(j.Pending) {
 		if p.ID < id {
 			j.takePending(p.ID)
-			t.abort(j, p, "a newer checkpoint completed")
+			t.abort(j, p, reasonSubsumed)
 			aborted = append(aborted, p.ID)
 		}
 	}

@@ -172,6 +172,9 @@ func (t *transition) endJob(j *Job, way Status) {
 func (t *transition) conclude(j *Job, way Status) {
 	t.endAttempt(j, "the job ended")
 	j.EndedAt = t.Now
+	if way == Cancelling {
+		t.deleteOnCancel(j)
+	}
 	t.setStatus(j, ends[way])
 }
 

@@ -39,6 +39,7 @@ const (
 	kindResumeJob
 
 	kindSetOptions       kind = 19
+	kindPinCheckpoint    kind = 20
 	kindBeginSavepoint   kind = 21
 	kindFinishSavepoint  kind = 22
 	kindDisposeSavepoint kind = 23
@@ -81,10 +82,14 @@ func must[T any](v T, err error) T {
 // asked of them (I8).
 func VersionOf(c Command) int {
 	switch c := c.(type) {
-	case *BeginSavepoint, *FinishSavepoint, *DisposeSavepoint, *SetOptions, *ReleaseOrigin:
+	case *BeginSavepoint, *FinishSavepoint, *DisposeSavepoint, *SetOptions, *ReleaseOrigin, *PinCheckpoint:
 		return 3
 	case *BeginCheckpoint:
 		if len(c.Triggers) > 0 {
+			return 3
+		}
+	case *CompleteCheckpoint:
+		if c.Stats.Mode != "" || c.Stats.InFlightBytes != 0 {
 			return 3
 		}
 	case *SuspendJob, *ResumeJob:
@@ -157,6 +162,7 @@ var prototypes = [...]func() Command{
 	kindSuspendJob:         func() Command { return new(SuspendJob) },
 	kindResumeJob:          func() Command { return new(ResumeJob) },
 	kindSetOptions:         func() Command { return new(SetOptions) },
+	kindPinCheckpoint:      func() Command { return new(PinCheckpoint) },
 	kindBeginSavepoint:     func() Command { return new(BeginSavepoint) },
 	kindFinishSavepoint:    func() Command { return new(FinishSavepoint) },
 	kindDisposeSavepoint:   func() Command { return new(DisposeSavepoint) },
@@ -222,6 +228,8 @@ func kindOf(c Command) kind {
 		return kindResumeJob
 	case *SetOptions:
 		return kindSetOptions
+	case *PinCheckpoint:
+		return kindPinCheckpoint
 	case *BeginSavepoint:
 		return kindBeginSavepoint
 	case *FinishSavepoint:

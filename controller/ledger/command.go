@@ -248,4 +248,9 @@ type CheckpointStats struct {
 	Async         int64 `cbor:"7,keyasint"`
 	Commit        int64 `cbor:"8,keyasint"` // metadata object
 	Duration      int64 `cbor:"9,keyasint"` // begin to completion, by the proposer's clock
+
+	// InFlightBytes are the records that barriers overtook, kept with the checkpoint.
+	InFlightBytes int64 `cbor:"40,keyasint,omitempty"`
+	// Mode is how its barriers passed: ModeUnaligned or ModeAtLeastOnce; empty: aligned.
+	Mode string `cbor:"41,keyasint,omitempty"`
 }

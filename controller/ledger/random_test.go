@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/cairnstream/cairn/checkpointstore/catalog"
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/snapshot"
 )
@@ -166,6 +167,8 @@ func (w *world) anything(t *rapid.T, j *Job) Command {
 		return &ResumeJob{Job: id, ID: cp}
 	case kindReleaseOrigin:
 		return &ReleaseOrigin{Job: id}
+	case kindPinCheckpoint:
+		return &PinCheckpoint{Job: id, ID: cp, Unpin: !rarely}
 	case kindCancelJob:
 		if rarely {
 			return &CancelJob{Job: id}
@@ -311,6 +314,7 @@ func checkHold(t *rapid.T, j *Job) {
 	own := false
 	for _, r := range j.Catalog.Records() {
 		maps.Copy(holds, r.Holds)
+		delete(holds, catalog.PinHold)
 		own = own || r.Attempt == j.attempt()
 	}
 	want := j.current(j.attempt()) && j.Execution.Restore != 0 && !own

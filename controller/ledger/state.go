@@ -260,4 +260,6 @@ const (
 	EventCheckpointDeleted   EventType = "checkpoint_deleted"
 	EventSavepoint           EventType = "savepoint"       // Detail: its new status, or gone
 	EventOriginReleased      EventType = "origin_released" // Detail: the parent
+	EventCheckpointPinned    EventType = "checkpoint_pinned"
+	EventCheckpointUnpinned  EventType = "checkpoint_unpinned"
 )

@@ -100,6 +100,8 @@ func (t *transition) applyTo(j *Job, c Command) any {
 		return t.resumeJob(j, c)
 	case *SetOptions:
 		return t.setOptions(j, c)
+	case *PinCheckpoint:
+		return t.pinCheckpoint(j, c)
 	case *BeginSavepoint:
 		return t.beginSavepoint(j, c)
 	case *FinishSavepoint:
@@ -141,6 +143,8 @@ func jobOf(c Command) dataflow.JobID {
 	case *ResumeJob:
 		return c.Job
 	case *SetOptions:
+		return c.Job
+	case *PinCheckpoint:
 		return c.Job
 	case *BeginSavepoint:
 		return c.Job
