@@ -52,7 +52,7 @@ func (l *leader) collectGarbage(ctx context.Context) error {
 			}
 			if records := l.records(); len(records) > 0 {
 				next = (next + 1) % len(records)
-				if err := l.collectStrays(ctx, records[next]); err != nil && !l.storeFailed(ctx, err) {
+				if err := l.collectStrays(ctx, records[next].ID); err != nil && !l.storeFailed(ctx, err) {
 					return context.Cause(ctx)
 				}
 			}
@@ -88,10 +88,12 @@ func (l *leader) collectJob(ctx context.Context, record *ledger.Job) error {
 		return nil
 	}
 	runs, single, err := l.store().Collect(ctx, marked.Runs, marked.Single)
+	l.passed(StepDeleteObjects)
 	if len(runs) == 0 && len(single) == 0 {
 		return err
 	}
 	_, refused := l.commit(ctx, &ledger.ForgetGarbage{Header: l.header(""), Job: record.ID, Runs: runs, Single: single})
+	l.passed(StepDeleteForgotten)
 	return errors.Join(err, refused)
 }
 
@@ -100,7 +102,7 @@ func (l *leader) collectArtifacts(ctx context.Context) error {
 	prefix := path.Dir(checkpointstore.ArtifactKey(l.cluster(), "x")) + "/"
 	var unneeded []string // SHA-256 sums
 	err := l.bucket.List(ctx, prefix, func(info objectstore.Info) error {
-		if !l.artifactNeeded(path.Base(info.Key)) && time.Since(info.Modified) > artifactGrace {
+		if l.judge(info).garbage {
 			unneeded = append(unneeded, path.Base(info.Key))
 		}
 		return nil

@@ -20,12 +20,21 @@ const (
 	StepStopCommitsDone     = "stop: commits confirmed"         // the job has ended
 )
 
+// The steps of a deletion, in their order.
+const (
+	StepDeleteDropped   = "delete: record dropped"  // by Raft, which has marked what nothing else needs
+	StepDeleteObjects   = "delete: objects deleted" // from the store
+	StepDeleteForgotten = "delete: marks forgotten" // by Raft
+	StepPinned          = "pin: held or let go"     // by Raft
+)
+
 // Steps are all steps, so that a test can try each.
 var Steps = []string{
 	StepSavepointBegun, StepSavepointTriggered, StepSavepointMetadata, StepSavepointComplete, StepSavepointOutcome,
 	StepSavepointOrdered, StepSavepointFolder, StepSavepointFinished,
 	StepSavepointDisposing, StepSavepointFolderGone, StepSavepointGone,
 	StepStopCommitsOrdered, StepStopCommitsDone,
+	StepDeleteDropped, StepDeleteObjects, StepDeleteForgotten, StepPinned,
 }
 
 // passed tells whoever watches (Config.Passed) that the leader has done a step.

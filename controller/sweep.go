@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/cairnstream/cairn/controller/ledger"
 	"github.com/cairnstream/cairn/dataflow"
 )
 
@@ -64,7 +63,7 @@ func (l *leader) sweepEnded(ctx context.Context) error {
 func (l *leader) sweepJob(ctx context.Context, id dataflow.JobID) bool {
 	deleted, err := l.store().Sweep(ctx, id, func() func(dataflow.Attempt, string) bool {
 		record := l.record(id)
-		return func(attempt dataflow.Attempt, key string) bool { return isGarbage(record, attempt, key) }
+		return func(attempt dataflow.Attempt, key string) bool { return judgeState(record, attempt, key).garbage }
 	})
 	if deleted > 0 {
 		l.log.Info("swept what ended attempts left", "job", id, "objects", deleted)
@@ -73,10 +72,4 @@ func (l *leader) sweepJob(ctx context.Context, id dataflow.JobID) bool {
 		l.log.Warn("sweep", "job", id, "err", err)
 	}
 	return err == nil
-}
-
-// isGarbage is I6 for what no entry has marked: the attempt in the object's name
-// has ended in Raft, and no record of the catalog refers to the object.
-func isGarbage(record *ledger.Job, attempt dataflow.Attempt, key string) bool {
-	return record != nil && attempt <= record.EndedAttempts() && !record.Catalog.RefersKey(key)
 }

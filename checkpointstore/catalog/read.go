@@ -88,6 +88,15 @@ func (c *Catalog) RefersKey(key string) bool {
 	return false
 }
 
+// MarkedKey tells whether the object with this key is marked for deletion.
+func (c *Catalog) MarkedKey(key string) bool {
+	if prefix, number, ok := snapshot.ObjectNumber(key); ok {
+		return c.marked.of(prefix).overlaps(number, number)
+	}
+	_, marked := c.findSingle(key)
+	return marked
+}
+
 // Needs tells whether a restore of the record reads the object with this key.
 func (r *Record) Needs(key string) bool {
 	if r.Metadata.Key == key {
