@@ -56,8 +56,7 @@ func newBuilder(p *Program, cfg Config) (*builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	ops := restoredOperators(cfg.Restore)
-	if err := checkRestore(p, cfg.Restore, ops); err != nil {
+	if err := checkRestore(p, cfg.Restore); err != nil {
 		return nil, fmt.Errorf("restore checkpoint %d: %w", cfg.Restore.Checkpoint, err)
 	}
 	up, err := newUploader(&cfg)
@@ -71,7 +70,7 @@ func newBuilder(p *Program, cfg Config) (*builder, error) {
 			logs:        map[dataflow.TaskID][]*changelog.Log{}, stores: map[*changelog.Log]*keyedStore{},
 			commits: commits{wake: make(chan struct{}, 1)}, groups: newSourceGroups(alignedSubtasks(p, plan)),
 		},
-		restored: ops, subtasks: map[dataflow.TaskID]*subtask{}, local: map[link]*inChannel{}, inner: map[int]bool{},
+		restored: restoredOperators(cfg.Restore), subtasks: map[dataflow.TaskID]*subtask{}, local: map[link]*inChannel{}, inner: map[int]bool{},
 		openings: map[dataflow.TaskID][]*opening{},
 	}
 	for i := range p.Graph.Edges {

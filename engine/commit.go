@@ -161,7 +161,7 @@ var errNotTransactional = errors.New("the checkpoint has its transactions, and i
 func finishCommits(ctx context.Context, p *Program, job dataflow.JobID, attempt dataflow.Attempt,
 	open OpenBucket, r *Restore, log *slog.Logger) error {
 	ops := restoredOperators(r)
-	if err := checkRestore(p, r, ops); err != nil {
+	if err := checkCommitters(p, ops); err != nil {
 		return fmt.Errorf("finish commits: checkpoint %d: %w", r.Checkpoint, err)
 	}
 	for _, o := range p.Graph.Operators {

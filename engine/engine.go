@@ -69,6 +69,9 @@ type Restore struct {
 	// flows, so that its first checkpoint names no object of the restore point. What is in
 	// another bucket, below a Prefix or in a canonical savepoint is copied in any case.
 	Copy bool
+	// AllowNonRestored drops the state that the program has no place for; otherwise such a
+	// checkpoint is refused.
+	AllowNonRestored bool
 }
 
 // Network is how an attempt reaches subtasks in other processes.

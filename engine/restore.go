@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/snapshot"
@@ -42,35 +41,34 @@ func restoredOperators(r *Restore) map[dataflow.UID]*restored {
 	return ops
 }
 
-// checkRestore refuses a checkpoint that does not fit the program.
-func checkRestore(p *Program, r *Restore, ops map[dataflow.UID]*restored) error {
+// checkRestore refuses a checkpoint that does not fit the program, in the words of MatchRestore.
+func checkRestore(p *Program, r *Restore) error {
 	if r == nil {
 		return nil
 	}
-	if r.KeyGroups != 0 && r.KeyGroups != p.Graph.KeyGroups {
-		return fmt.Errorf("it has %d key groups and the program %d: they can not be changed", r.KeyGroups, p.Graph.KeyGroups)
+	m, err := MatchRestore(p, r, MatchOptions{AllowNonRestored: r.AllowNonRestored, Closed: true})
+	if err != nil {
+		return err
 	}
-	var unknown []string
-	for uid, o := range ops {
-		op := p.Operators[uid]
-		if op == nil && o.holdsState() {
-			unknown = append(unknown, fmt.Sprintf("%q", uid))
-		}
-		if op != nil && committerOf(op) == nil && len(o.transactions(0, 1)) > 0 {
-			return fmt.Errorf("operator %q: %w", uid, errNotTransactional)
-		}
-	}
-	if len(unknown) > 0 {
-		slices.Sort(unknown)
-		return fmt.Errorf("%w: %s: give the operator its old uid again", ErrUnknownUID, strings.Join(unknown, ", "))
-	}
-	return nil
+	return m.Refusal()
 }
 
-func (r *restored) holdsState() bool {
-	return slices.ContainsFunc(r.parts, func(o snapshot.Operator) bool {
-		return o.Keyed != nil && (len(o.Keyed.Segments) > 0 || o.Keyed.Entries > 0) || len(o.Transactions) > 0 || len(o.Lists[splitsList]) > 0 || holdsOperatorState(o)
-	})
+// checkCommitters refuses to finish a checkpoint whose transactions nobody here can commit.
+// What else it holds does not matter: nothing will run from it.
+func checkCommitters(p *Program, ops map[dataflow.UID]*restored) error {
+	for _, uid := range sortedUIDs(ops) {
+		if len(ops[uid].transactions(0, 1)) == 0 {
+			continue
+		}
+		op := p.Operators[uid]
+		if op == nil {
+			return fmt.Errorf("%w: %q: it has transactions to commit", ErrUnknownUID, uid)
+		}
+		if committerOf(op) == nil {
+			return &OperatorError{UID: uid, Err: errNotTransactional}
+		}
+	}
+	return nil
 }
 
 // list returns a subtask's share of an operator list state. Items are dealt out

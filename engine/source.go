@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -108,7 +109,7 @@ func (n *sourceNode[T]) open(ctx context.Context, o *opening) error {
 // its share of what the source has.
 func (n *sourceNode[T]) startingSplits(ctx context.Context, r *restored) ([]splitState, error) {
 	var mine []splitState
-	if r != nil {
+	if r.wasSource() {
 		for _, item := range r.list(splitsList, n.op.Subtask, n.op.Parallelism) {
 			var s splitState
 			if err := json.Unmarshal(item, &s); err != nil {
@@ -128,6 +129,15 @@ func (n *sourceNode[T]) startingSplits(ctx context.Context, r *restored) ([]spli
 		}
 	}
 	return mine, nil
+}
+
+// wasSource tells whether the operator was a source; r may be nil. Under a uid that was something
+// else's a source has to begin, or it would read nothing.
+func (r *restored) wasSource() bool {
+	return r != nil && slices.ContainsFunc(r.parts, func(o snapshot.Operator) bool {
+		_, ok := o.Lists[splitsList]
+		return ok
+	})
 }
 
 func (n *sourceNode[T]) read(ctx context.Context) (bool, time.Duration, bool, error) {

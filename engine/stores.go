@@ -43,9 +43,6 @@ func (b *builder) openStore(task dataflow.TaskID, i int, o *opening) (err error)
 	if o.restored == nil {
 		return nil
 	}
-	if err := o.restored.checkKeys(store.keySchema); err != nil {
-		return err
-	}
 	b.logs = append(b.logs, o.log)
 	b.targets = append(b.targets, changelog.Target{
 		Name: fmt.Sprintf("operator %q", o.op.UID), Handles: o.restored.keyed(), GroupLo: lo, GroupHi: hi, Into: store.loader,
@@ -57,8 +54,8 @@ func (b *builder) openStore(task dataflow.TaskID, i int, o *opening) (err error)
 func (r *restored) checkKeys(schema string) error {
 	for _, k := range r.keyed() {
 		if k.KeySchema != "" && !codec.Identical(k.KeySchema, schema) {
-			return fmt.Errorf("restore checkpoint %d: key: %w: stored as %s, the program has %s; keys can not be changed",
-				r.checkpoint, state.ErrIncompatible, k.KeySchema, schema)
+			return fmt.Errorf("key: %w: stored as %s, the program has %s; keys can not be changed",
+				state.ErrIncompatible, k.KeySchema, schema)
 		}
 	}
 	return nil

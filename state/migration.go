@@ -11,7 +11,8 @@ import (
 // Migration returns what turns a value of a state as it was stored into one as it
 // is registered now, appended to dst. Values evolve as codec.Transcoder says, and a TTL may
 // come or go. Kind and sub-keys stay: they decide what an entry is.
-// The error is ErrIncompatible and names the state and the field.
+// The error is ErrIncompatible and names the state and the field, what is stored and what
+// was asked for.
 //
 // All of the state's entries count as changed afterwards, also if only names are
 // others: a later restore must find them under the names of today, since it may come
@@ -19,9 +20,19 @@ import (
 func Migration(old, new Definition) (func(dst, value []byte) ([]byte, error), error) {
 	convert, err := migration(old, new)
 	if err != nil {
-		return nil, fmt.Errorf("state %q: %w", new.Name, err)
+		return nil, fmt.Errorf("state %q: %w (stored as %s of %s, asked for as %s of %s)", new.Name, err, old.Kind, old.Schema, new.Kind, new.Schema)
 	}
 	return convert, nil
+}
+
+// Fits tells why what is stored as old can't become what is registered as new: the error of a
+// store's Register, without one.
+func Fits(old, new Definition) error {
+	if old.Kind == new.Kind && old.Schema == new.Schema {
+		return nil
+	}
+	_, err := Migration(old, new)
+	return err
 }
 
 func migration(old, new Definition) (func(dst, value []byte) ([]byte, error), error) {

@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/cairnstream/cairn/codec"
@@ -19,6 +20,7 @@ type Operator struct {
 	subtask  int
 	restored snapshot.Operator
 	states   map[string]operatorState
+	refused  map[string]error // of states, why what was restored can't become them
 }
 
 // operatorState is a state as Operator sees it.
@@ -40,7 +42,7 @@ const (
 // NewOperator returns the operator state of a subtask. restored holds what a
 // restore gives to it, already redistributed; its maps are kept.
 func NewOperator(subtask int, restored snapshot.Operator) *Operator {
-	return &Operator{subtask: subtask, restored: restored, states: map[string]operatorState{}}
+	return &Operator{subtask: subtask, restored: restored, states: map[string]operatorState{}, refused: map[string]error{}}
 }
 
 // in is where a checkpoint keeps the states of a kind.
@@ -67,6 +69,40 @@ func (o *Operator) Snapshot(into *snapshot.Operator) {
 		put(s.kind().in(into), name, s.items())
 		putSchema(into, name, s.schema())
 	}
+}
+
+// Registered is an operator state that a program has asked for.
+type Registered struct {
+	Name, Kind, Schema string
+	Err                error // what was restored can't become it
+}
+
+// Registered lists the states that the program has asked for, by name.
+func (o *Operator) Registered() []Registered {
+	var all []Registered
+	for _, name := range slices.Sorted(maps.Keys(o.states)) {
+		s := o.states[name]
+		all = append(all, Registered{name, s.kind().String(), s.schema(), o.refused[name]})
+	}
+	return all
+}
+
+// Described lists the operator states in a checkpoint's part, by kind and name. A list of
+// the engine's own is among them.
+func Described(o snapshot.Operator) []Registered {
+	var all []Registered
+	for k := split; k <= broadcast; k++ {
+		states := *k.in(&o)
+		for _, name := range slices.Sorted(maps.Keys(states)) {
+			all = append(all, Registered{Name: name, Kind: k.String(), Schema: o.Schemas[name]})
+		}
+	}
+	return all
+}
+
+// OperatorKinds are the kinds of operator state, as Registered has them.
+func OperatorKinds() []string {
+	return []string{split.String(), union.String(), broadcast.String()}
 }
 
 // Has tells whether the program has a state of that name.
@@ -100,7 +136,11 @@ func (o *Operator) register(name string, s operatorState, lineage []string) ([][
 	o.states[name] = s
 	items := (*s.kind().in(&o.restored))[name]
 	if old := o.restored.Schemas[name]; len(items) > 0 && old != s.schema() {
-		return convertItems(items, old, s, name, lineage)
+		converted, err := convertItems(items, old, s, name, lineage)
+		if err != nil {
+			o.refused[name] = err
+		}
+		return converted, err
 	}
 	return items, nil
 }

@@ -54,7 +54,8 @@ func keepCut(ctx *engine.OpContext, now timeCut) error {
 		return err
 	}
 	if was, ok := kept.Get(only); ok && was != now {
-		return fmt.Errorf("the state is of %v, and the job now has %v: what is open would be lost, so keep it, or let the job start afresh", was, now)
+		return fmt.Errorf("%w: the state is of %v, and the job now has %v: what is open would be lost, so keep it, or let the job start afresh",
+			state.ErrIncompatible, was, now)
 	}
 	kept.Put(only, now)
 	return nil

@@ -18,7 +18,7 @@ func (s *Store) registerAgain(st *stored, d state.Definition) error {
 	}
 	convert, err := state.Migration(old, d)
 	if err != nil {
-		return fmt.Errorf("stored as %s of %s, asked for as %s of %s: %w", old.Kind, old.Schema, d.Kind, d.Schema, err)
+		return err
 	}
 	s.logChanges(st) // as what they were
 	st.Definition = d

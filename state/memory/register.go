@@ -25,7 +25,7 @@ func (s *Store) Register(d state.Definition) (state.Handle, error) {
 	}
 	convert, err := state.Migration(old, d)
 	if err != nil {
-		return 0, fmt.Errorf("%w (stored as %s of %s, asked for as %s of %s)", err, old.Kind, old.Schema, d.Kind, d.Schema)
+		return 0, err
 	}
 	if err := s.convert(st, d, convert); err != nil {
 		return 0, err
