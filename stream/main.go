@@ -27,6 +27,14 @@ import (
 // of running. Agents set it to learn a job's graph.
 const EnvPlan = "CAIRN_PLAN_OUT"
 
+// EnvPlanRestore names a file with a restore point that the plan is to be matched with, and
+// EnvPlanMatch the file that the program writes the match to: see task.WriteMatch. Agents set
+// them beside EnvPlan, to learn what of a checkpoint would go where.
+const (
+	EnvPlanRestore = "CAIRN_PLAN_RESTORE"
+	EnvPlanMatch   = "CAIRN_PLAN_MATCH"
+)
+
 // EnvParallelism overrides the parallelism that a program gives its operators
 // with Pipeline.Parallelism, or leaves at the default; operators with the
 // option Parallelism keep theirs. Agents set it to what the job was submitted
@@ -96,7 +104,7 @@ func report(err error, interrupted bool) int {
 //   - task.EnvSocket: this process hosts subtasks for the agent behind that
 //     Unix socket.
 //   - EnvPlan: the graph is written to that file; the error has every problem
-//     of it.
+//     of it. With EnvPlanRestore it is matched with a checkpoint as well.
 //   - otherwise the job runs here alone. --cairn.dir=DIR is the folder for its
 //     checkpoints (default: below the user's cache folder), --cairn.new forgets
 //     an interrupted run. Both come before the job's own arguments.
@@ -132,7 +140,13 @@ func Run(ctx context.Context, name string, args []string, build Builder) error {
 		heap.Floor(heap.Least)
 		return task.Run(ctx, socket, program)
 	case planOut != "":
-		return writePlan(planOut, program.Graph)
+		if err := writePlan(planOut, program.Graph); err != nil {
+			return err
+		}
+		if restore := os.Getenv(EnvPlanRestore); restore != "" {
+			return task.WriteMatch(ctx, program, restore, os.Getenv(EnvPlanMatch))
+		}
+		return nil
 	default:
 		heap.Floor(heap.Least)
 		return runLocal(ctx, here, program)

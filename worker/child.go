@@ -27,6 +27,9 @@ const (
 	envSocket = "CAIRN_TASK_SOCKET"
 	envJob    = "CAIRN_TASK_JOB"
 	envPlan   = "CAIRN_PLAN_OUT"
+	// envPlanRestore and envPlanMatch are stream.EnvPlanRestore and stream.EnvPlanMatch.
+	envPlanRestore = "CAIRN_PLAN_RESTORE"
+	envPlanMatch   = "CAIRN_PLAN_MATCH"
 	// envParallelism is stream.EnvParallelism.
 	envParallelism = "CAIRN_PARALLELISM"
 )
@@ -108,7 +111,7 @@ func inherited() []string {
 	for _, v := range os.Environ() {
 		name, _, _ := strings.Cut(v, "=")
 		switch name {
-		case envSocket, envJob, envPlan, envParallelism, lifeline.EnvFD:
+		case envSocket, envJob, envPlan, envPlanRestore, envPlanMatch, envParallelism, lifeline.EnvFD:
 		default:
 			env = append(env, v)
 		}

@@ -45,9 +45,19 @@ func agentMain(value string) {
 
 func planMain(out, mode string) {
 	switch mode {
-	case "good", "parallel":
+	case "good", "parallel", "matching":
 		graph := fmt.Sprintf(`{"name":"flights%s"}`, os.Getenv(envParallelism))
 		if err := os.WriteFile(out, []byte(graph), 0o600); err != nil {
+			panic(err)
+		}
+		if mode != "matching" {
+			break
+		}
+		asked, err := os.ReadFile(os.Getenv(envPlanRestore))
+		if err == nil {
+			err = os.WriteFile(os.Getenv(envPlanMatch), fmt.Appendf(nil, `{"asked":%s}`, asked), 0o600)
+		}
+		if err != nil {
 			panic(err)
 		}
 	case "silent":

@@ -36,7 +36,7 @@ func (a *agent) answer(ctx context.Context, work func(context.Context) *wire.Age
 	case a.answering <- struct{}{}:
 	default:
 		a.log.Warn("question refused, too many are under way", "request", request)
-		a.reports.send(planAnswer(request, nil, fmt.Errorf("%w: worker %s answers %d questions already, retry", errBusy, a.cfg.ID, answersMax)))
+		a.reports.send(planAnswer(request, nil, nil, fmt.Errorf("%w: worker %s answers %d questions already, retry", errBusy, a.cfg.ID, answersMax)))
 		return
 	}
 	a.working.Go(func() {
@@ -47,45 +47,56 @@ func (a *agent) answer(ctx context.Context, work func(context.Context) *wire.Age
 
 // plan runs a job's program, which prints its graph.
 func (a *agent) plan(ctx context.Context, p *wire.Plan) *wire.AgentMessage {
-	graph, err := a.runPlan(ctx, p)
-	return planAnswer(p.Request, graph, err)
+	graph, match, err := a.runPlan(ctx, p)
+	return planAnswer(p.Request, graph, match, err)
 }
 
-func planAnswer(request string, graph []byte, err error) *wire.AgentMessage {
-	r := &wire.PlanResult{Request: request, Graph: graph}
+func planAnswer(request string, graph, match []byte, err error) *wire.AgentMessage {
+	r := &wire.PlanResult{Request: request, Graph: graph, Match: match}
 	if err != nil {
 		r.Error = err.Error()
 	}
 	return &wire.AgentMessage{Body: &wire.AgentMessage_PlanResult{PlanResult: r}}
 }
 
-func (a *agent) runPlan(ctx context.Context, p *wire.Plan) (graph []byte, err error) {
+func (a *agent) runPlan(ctx context.Context, p *wire.Plan) (graph, match []byte, err error) {
 	path, err := a.artifacts.acquire(ctx, p.ArtifactSha256)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, a.artifacts.release(p.ArtifactSha256)) }()
 	dir, err := os.MkdirTemp("", "cairn-plan-")
 	if err != nil {
-		return nil, fmt.Errorf("plan: %w", err)
+		return nil, nil, fmt.Errorf("plan: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	out := filepath.Join(dir, "graph.json")
-	said, err := a.runToEnd(ctx, path, program{p.ArtifactSha256, p.Args, p.Parallelism}, dir, out)
-	if err != nil {
-		return nil, fmt.Errorf("the program did not build its graph: %w%s", err, said)
+	out, matching := filepath.Join(dir, "graph.json"), filepath.Join(dir, "match.json")
+	env := []string{envPlan + "=" + out}
+	if p.Restore != nil {
+		request := filepath.Join(dir, "restore.json")
+		if err := a.writeRestorePoint(request, p.Restore); err != nil {
+			return nil, nil, fmt.Errorf("plan: %w", err)
+		}
+		env = append(env, envPlanRestore+"="+request, envPlanMatch+"="+matching)
 	}
-	return readGraph(out)
+	said, err := a.runToEnd(ctx, path, program{p.ArtifactSha256, p.Args, p.Parallelism}, dir, env)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the program did not build its graph: %w%s", err, said)
+	}
+	if graph, err = readGraph(out); err == nil && p.Restore != nil {
+		match, err = readMatch(matching)
+	}
+	return graph, match, err
 }
 
-// runToEnd runs a program that writes its graph to out, and returns what it
+// runToEnd runs a program that writes its graph where env says, and returns what it
 // says to people.
-func (a *agent) runToEnd(ctx context.Context, path string, p program, dir, out string) (said string, err error) {
+func (a *agent) runToEnd(ctx context.Context, path string, p program, dir string, env []string) (said string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, planTimeout)
 	defer cancel()
 	text := &tailBuffer{max: planErrorBytes}
 	cmd := exec.Command(path, p.args...)
-	cmd.Dir, cmd.Env = dir, append(p.environment(), envPlan+"="+out)
+	cmd.Dir, cmd.Env = dir, append(p.environment(), env...)
 	cmd.Stdout, cmd.Stderr = text, text
 	cmd.WaitDelay = outputWait
 	if err := a.spawner.Start(cmd); err != nil {

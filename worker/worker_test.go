@@ -228,6 +228,25 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestPlanMatches: a program that plans is given the restore point with its store, and what it
+// says of it is the answer. One that knows nothing of that is refused.
+func TestPlanMatches(t *testing.T) {
+	w := setup(t)
+	s := w.leader.accept(t, 1, w.store)
+	for mode, want := range map[string]struct{ match, says string }{
+		"matching": {match: `{"asked":{"store":"` + w.store + `","key":"k","size":"7"}}`},
+		"good":     {says: "did not match itself with the restore point: build it with this version of cairn"},
+	} {
+		s.send(&wire.LeaderMessage{Body: &wire.LeaderMessage_Plan{Plan: &wire.Plan{
+			Request: mode, ArtifactSha256: w.sha, Args: []string{mode}, Restore: &wire.RestorePoint{Key: "k", Size: 7},
+		}}})
+		got := s.await("plan", func(m *wire.AgentMessage) bool { return m.GetPlanResult().GetRequest() == mode }).GetPlanResult()
+		if match := strings.ReplaceAll(string(got.Match), " ", ""); match != want.match || !strings.Contains(got.Error, want.says) {
+			t.Errorf("%s: got match %q and error %q", mode, got.Match, got.Error)
+		}
+	}
+}
+
 func TestLogIsBounded(t *testing.T) {
 	w := setup(t)
 	s := w.leader.accept(t, 1, w.store)
