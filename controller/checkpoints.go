@@ -174,9 +174,6 @@ func (l *leader) sendTrigger(j *job, p *process, a coordinator.SendTrigger) {
 		Job: string(j.id), Attempt: uint64(j.attempt), Checkpoint: uint64(a.ID), AtUnixMs: l.begunAt(j, a.ID).UnixMilli(),
 		Mode: barrierMode(a), AlignedTimeoutMs: a.Options.Checkpoint.AlignedTimeout.Milliseconds(), Afterwards: afterwards(a.Savepoint),
 	}
-	if s := l.savepointOf(j.id, id); s != nil {
-		t.Mode, t.AlignedTimeoutMs, t.Afterwards = wire.BarrierMode_BARRIER_MODE_SAVEPOINT, 0, afterwardsOf(s)
-	}
 	l.order(p.worker, p.incarnation, &wire.LeaderMessage{Body: &wire.LeaderMessage_Trigger{Trigger: t}})
 }
 

@@ -94,17 +94,6 @@ func (l *leader) savepointOf(job dataflow.JobID, id dataflow.CheckpointID) *ledg
 	return nil
 }
 
-// afterwardsOf is what sources do behind a savepoint's barrier.
-func afterwardsOf(s *ledger.Savepoint) wire.Afterwards {
-	switch {
-	case s.Drain:
-		return wire.Afterwards_AFTERWARDS_DRAIN
-	case s.Stop:
-		return wire.Afterwards_AFTERWARDS_HOLD
-	}
-	return wire.Afterwards_AFTERWARDS_GO_ON
-}
-
 // completedOutcome is what a checkpoint's completion means for the processes: sinks
 // do not commit up to a savepoint from which the job goes on.
 func completedOutcome(s *ledger.Savepoint) wire.OutcomeKind {
