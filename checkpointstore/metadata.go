@@ -15,8 +15,12 @@ import (
 )
 
 // Format is the version of the metadata object that this code writes. A reader
-// refuses a higher one: it may not guess what it does not know.
-const Format = 1
+// refuses a higher one: it may not guess what it does not know. FormatInFlight is that of
+// a checkpoint with records in flight: a reader of Format alone would lose them.
+const (
+	Format         = 1
+	FormatInFlight = 2
+)
 
 // magic begins every metadata object, so that a person who opens one, and a
 // rebuild that finds one, knows what it is.
@@ -52,6 +56,9 @@ type Metadata struct {
 func (m *Metadata) format() int {
 	if m.Folder != nil {
 		return FormatFolder
+	}
+	if snapshot.HasInFlight(m.Processes) {
+		return FormatInFlight
 	}
 	return Format
 }

@@ -36,7 +36,7 @@ func (s *Store) Bucket() objectstore.Bucket { return s.bucket }
 // metadata under the same term has the same name and bytes.
 func (s *Store) Write(ctx context.Context, m *Metadata, term dataflow.Term) (catalog.Object, error) {
 	written := *m
-	written.Format, written.Cluster, written.BegunAt = Format, s.cluster, m.BegunAt.UTC()
+	written.Format, written.Cluster, written.BegunAt = m.format(), s.cluster, m.BegunAt.UTC()
 	written.Processes = slices.SortedFunc(slices.Values(m.Processes), byProcess)
 	data, err := Encode(&written)
 	if err != nil {

@@ -35,7 +35,7 @@ func TestAlignmentTranscripts(t *testing.T) {
 		if strings.Contains(c.play, "2:1") || strings.Contains(c.play, "2:5") {
 			channels = 3
 		}
-		if got := transcript(t, newAlignment(channels), c.play); got != c.want {
+		if got := transcript(t, newAlignment(make([]bool, channels)), c.play); got != c.want {
 			t.Errorf("%s: %s\n got %s\nwant %s", c.name, c.play, got, c.want)
 		}
 	}
@@ -46,13 +46,14 @@ func transcript(t *testing.T, a *alignment, play string) string {
 	for _, step := range strings.Fields(play) {
 		var ch, id int
 		if _, err := fmt.Sscanf(step, "%d:%d", &ch, &id); err == nil {
-			lines = append(lines, a.barrier(ch, dataflow.CheckpointID(id)).line(id))
+			lines = append(lines, a.barrier(ch, &Trigger{ID: dataflow.CheckpointID(id)}).line(id))
 			continue
 		}
 		if _, err := fmt.Sscanf(step, "-%d", &id); err != nil {
 			t.Fatalf("bad step %q", step)
 		}
-		lines = append(lines, verdict{release: a.abort(dataflow.CheckpointID(id))}.line(id))
+		release, _ := a.abort(dataflow.CheckpointID(id))
+		lines = append(lines, verdict{release: release}.line(id))
 	}
 	return strings.Join(lines, " ")
 }
@@ -85,12 +86,12 @@ func TestAlignmentCutsAtBarriers(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	for range 2000 {
 		channels := 1 + r.IntN(4)
-		a := newAlignment(channels)
+		a := newAlignment(make([]bool, channels))
 		pos := make([]int, channels) // barriers seen: ids are 1, 2, ...
 		blocked := make([]bool, channels)
 		for range 60 {
 			if r.IntN(6) == 0 {
-				if a.abort(dataflow.CheckpointID(1 + r.IntN(10))) {
+				if release, _ := a.abort(dataflow.CheckpointID(1 + r.IntN(10))); release {
 					clear(blocked)
 				}
 				continue
@@ -100,7 +101,7 @@ func TestAlignmentCutsAtBarriers(t *testing.T) {
 				continue
 			}
 			pos[ch]++
-			v := a.barrier(ch, dataflow.CheckpointID(pos[ch]))
+			v := a.barrier(ch, &Trigger{ID: dataflow.CheckpointID(pos[ch])})
 			if v.release {
 				clear(blocked)
 			}
@@ -115,7 +116,7 @@ func TestAlignmentCutsAtBarriers(t *testing.T) {
 }
 
 func TestAlignmentForgetsOldAborts(t *testing.T) {
-	a := newAlignment(2)
+	a := newAlignment(make([]bool, 2))
 	for id := range dataflow.CheckpointID(1000) {
 		a.abort(id + 1)
 	}

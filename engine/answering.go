@@ -90,7 +90,7 @@ func (s *subtask) pending() bool {
 // behind records waits for them, as it would behind a slow operator. A watermark is,
 // unless it could have timers fire.
 func (s *subtask) stepHeld(ctx context.Context) (worked bool, err error) {
-	if s.source != nil {
+	if s.source != nil || s.replay.left() {
 		return false, nil
 	}
 	i, e, ok, err := s.gate.pollIf(func(e element) bool {

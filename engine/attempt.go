@@ -95,6 +95,7 @@ func (a *Attempt) openRemotes(ctx context.Context) error {
 				return fmt.Errorf("%w %v: open: %w", errTransport, c.id, err)
 			}
 			c.remote = s
+			s.Notify(c.wake)
 			return nil
 		})
 	}
@@ -147,6 +148,7 @@ func (a *Attempt) Stats() Stats {
 	var s Stats
 	for _, t := range a.subtasks {
 		st := t.stats.stats(t.task)
+		st.Alignment = t.alignmentView()
 		for _, l := range a.logs[t.task] {
 			bytes, age := l.Lag()
 			st.LagBytes, st.LagAge = st.LagBytes+bytes, max(st.LagAge, age)

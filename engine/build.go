@@ -27,6 +27,9 @@ func Open(ctx context.Context, p *Program, cfg Config) (*Attempt, error) {
 	if err = b.openAll(ctx); err == nil {
 		err = b.connect()
 	}
+	if err == nil {
+		err = b.replaying(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open attempt %d: %w", cfg.Attempt, err), b.a.Close())
 	}
@@ -215,7 +218,7 @@ func (b *builder) connect() error {
 		}
 	}
 	for _, s := range b.a.subtasks {
-		s.valve, s.align = newValve(len(s.gate.channels)), newAlignment(len(s.gate.channels))
+		s.valve, s.align = newValve(len(s.gate.channels)), newAlignment(s.gate.overtakable())
 	}
 	return nil
 }
@@ -272,15 +275,16 @@ func (b *builder) receive(e dataflow.PlanEdge) error {
 
 func (b *builder) receiveChannel(e dataflow.PlanEdge, from, to int, s *subtask, in inlet) error {
 	credit := b.a.cfg.Options.ChannelBatches
-	if b.subtasks[dataflow.TaskID{Vertex: e.From, Subtask: from}] != nil {
-		b.local[link{e.Index, from, to}] = s.gate.addLocal(credit, in)
+	of := channelOf{edge: e.Index, graphEdge: e.Edge, vertex: e.From, from: from, to: to, overtakable: overtakable(e.Partitioning)}
+	if sender := b.subtasks[dataflow.TaskID{Vertex: e.From, Subtask: from}]; sender != nil {
+		b.local[link{e.Index, from, to}] = s.gate.addLocal(of, credit, sender.wake, in)
 		return nil
 	}
 	id := b.channel(e, from, to)
 	if b.a.cfg.Network == nil {
 		return fmt.Errorf("%w %v: its sender is elsewhere and there is no network", errTransport, id)
 	}
-	c := s.gate.addRemote(in)
+	c := s.gate.addRemote(of, in)
 	g, err := b.a.cfg.Network.Accept(id, credit, c)
 	if err != nil {
 		return fmt.Errorf("%w %v: accept: %w", errTransport, id, err)
@@ -303,7 +307,7 @@ func (b *builder) send(e dataflow.PlanEdge) error {
 		}
 		out := &sending{
 			partitioning: e.Partitioning, keyGroups: b.a.program.Graph.KeyGroups,
-			rows: b.a.cfg.Options.BatchRows, stats: s.stats, channels: b.sendChannels(e, i),
+			rows: b.a.cfg.Options.BatchRows, stats: s.stats, channels: b.sendChannels(e, s), pressure: &s.pressure,
 		}
 		p, err := outputPort(s, edge)
 		if err == nil {
@@ -317,13 +321,14 @@ func (b *builder) send(e dataflow.PlanEdge) error {
 	return nil
 }
 
-func (b *builder) sendChannels(e dataflow.PlanEdge, from int) []*outChannel {
+func (b *builder) sendChannels(e dataflow.PlanEdge, s *subtask) []*outChannel {
+	from := s.task.Subtask
 	var channels []*outChannel
 	for j := range b.a.plan.Vertices[e.To].Parallelism {
 		if e.Partitioning == dataflow.Forward && j != from {
 			continue
 		}
-		c := &outChannel{id: b.channel(e, from, j), local: b.local[link{e.Index, from, j}]}
+		c := &outChannel{id: b.channel(e, from, j), local: b.local[link{e.Index, from, j}], wake: func() { poke(s.wake) }}
 		if c.local == nil {
 			b.a.remotes = append(b.a.remotes, c)
 		}

@@ -77,6 +77,7 @@ func (a *Attempt) makeDurable(ctx context.Context, ck *checkpoint) (*snapshot.Pr
 			}
 		}
 	}
+	kept, inFlight := a.keepInFlight(ck)
 	seal, err := a.uploader.Seal(ctx, ck.id, cuts)
 	if werr := group.Wait(); err == nil {
 		err = werr
@@ -84,7 +85,10 @@ func (a *Attempt) makeDurable(ctx context.Context, ck *checkpoint) (*snapshot.Pr
 	if err != nil {
 		return nil, err
 	}
-	return a.snapshot(ck, seal), nil
+	out := a.snapshot(ck, seal)
+	out.InFlightBytes = inFlight
+	a.refer(out, kept, seal.InFlight)
+	return out, nil
 }
 
 // finishSink completes a sink's part. Its error and panics are the checkpoint's.

@@ -18,6 +18,8 @@ type Edge interface {
 	// hashed tells whether the edge goes by key, and keySchema by which.
 	hashed() bool
 	keySchema() string
+	// schema is that of the records; "" if they have none.
+	schema() string
 }
 
 // inlet processes what arrives over an edge.
@@ -26,6 +28,10 @@ type inlet interface {
 	batch(b any) (rows int, err error)
 	// payload decodes a batch and processes it.
 	payload(p []byte) (rows int, err error)
+	// part is payload for the records of the key groups lo to hi, of an edge by hash.
+	part(p []byte, lo, hi int) (rows int, err error)
+	// keep copies a *Batch[T] and returns what encodes the copy, on any goroutine.
+	keep(b any) func() []byte
 }
 
 // NewEdge is an edge that forwards, rebalances or broadcasts.
@@ -58,6 +64,13 @@ func (e *edge[T]) check() error      { return e.err }
 func (e *edge[T]) hashed() bool      { return e.newKey != nil }
 func (e *edge[T]) keySchema() string { return e.keys }
 
+func (e *edge[T]) schema() string {
+	if e.err != nil {
+		return ""
+	}
+	return e.codec.Schema()
+}
+
 func (e *edge[T]) inlet(n node, i int) (inlet, error) {
 	t, err := targetOf[T](n, i)
 	if err != nil {
@@ -85,6 +98,33 @@ func (t *typedInlet[T]) payload(p []byte) (int, error) {
 		return 0, fmt.Errorf("decode a batch from another process: %w", err)
 	}
 	return t.batch(b)
+}
+
+func (t *typedInlet[T]) part(p []byte, lo, hi int) (int, error) {
+	b := t.edge.pool.get()
+	if err := t.edge.decode(p, b); err != nil {
+		return 0, fmt.Errorf("decode a batch that was in flight: %w", err)
+	}
+	n := 0
+	for i, g := range b.Groups {
+		if int(g) >= lo && int(g) <= hi {
+			b.Values[n], b.Times[n], b.Groups[n] = b.Values[i], b.Times[i], g
+			n++
+		}
+	}
+	clear(b.Values[n:])
+	b.Values, b.Times, b.Groups = b.Values[:n], b.Times[:n], b.Groups[:n]
+	return t.batch(b)
+}
+
+func (t *typedInlet[T]) keep(b any) func() []byte { return t.edge.keep(b) }
+
+// keep copies a *Batch[T], but for what its records point to, which nobody changes, and
+// returns what encodes the copy.
+func (e *edge[T]) keep(b any) func() []byte {
+	typed := b.(*Batch[T])
+	c := &Batch[T]{Values: slices.Clone(typed.Values), Times: slices.Clone(typed.Times), Groups: slices.Clone(typed.Groups)}
+	return func() []byte { return e.encode(c) }
 }
 
 // encode writes a batch for another process: the number of records (uvarint),

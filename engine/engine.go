@@ -144,6 +144,8 @@ type SubtaskStats struct {
 	Backlog                    bool
 	LagBytes                   int64         // of changes that are not durable yet
 	LagAge                     time.Duration // of the oldest of them
+	// Alignment is what it waits for to take part in a checkpoint; nil if it waits for nothing.
+	Alignment *AlignmentView
 }
 
 // RestoreProgress is how far a restore has come, in bytes of objects.

@@ -1,8 +1,8 @@
 package engine
 
 import (
-	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/exchange"
@@ -12,6 +12,7 @@ import (
 // frame from elsewhere not decoded yet, or a control element.
 type element struct {
 	kind    exchange.FrameKind
+	more    bool     // a watermark follows at once: see exchange.Frame
 	arg     int64    // as in exchange.Frame
 	trigger *Trigger // of a barrier
 	batch   any      // *Batch[T] handed over within the process
@@ -25,40 +26,71 @@ type element struct {
 // only the last of a row counts, barriers and ends by how few there are.
 type gate struct {
 	wake chan struct{} // one token: look again
+	told atomic.Bool   // there is news
 
 	mu       sync.Mutex
 	channels []*inChannel // append-only until the attempt runs
 	next     int          // round robin
+	news     []news       // not read yet, by arrival
 	err      error        // a channel broke
+}
+
+// news is what the subtask learns of a channel before it comes to it in line: a barrier that
+// may overtake, or that there will be none.
+type news struct {
+	channel   int
+	trigger   *Trigger              // the channel holds its barrier; or
+	cancelled dataflow.CheckpointID // this checkpoint is given up
 }
 
 // inChannel is one channel of a gate.
 type inChannel struct {
 	g       *gate
+	index   int
+	of      channelOf
 	queue   []element
 	head    int
 	blocked bool // alignment holds it back
 
-	credit int           // batches that may still come; local channels only
-	room   chan struct{} // one token: credit came back
-	grant  func()        // remote channels: gives the sender one credit
-	inlet  inlet         // decodes and processes what comes
+	credit  int           // batches that may still come; local channels only
+	starved bool          // the sender has found no credit
+	sender  chan struct{} // wakes the sender, which is here; one token
+	grant   func()        // remote channels: gives the sender one credit
+	inlet   inlet         // decodes and processes what comes
+}
+
+// channelOf says which channel of the plan it is.
+type channelOf struct {
+	edge        int // of the plan
+	from, to    int // subtasks
+	vertex      int // upstream
+	graphEdge   int
+	overtakable bool // barriers may overtake what it holds
 }
 
 func newGate(wake chan struct{}) *gate { return &gate{wake: wake} }
 
-// addLocal adds a channel whose sender is in this process.
-func (g *gate) addLocal(credit int, in inlet) *inChannel {
-	c := &inChannel{g: g, credit: credit, room: make(chan struct{}, 1), inlet: in}
-	g.channels = append(g.channels, c)
+// addLocal adds a channel whose sender is in this process and woken by sender.
+func (g *gate) addLocal(of channelOf, credit int, sender chan struct{}, in inlet) *inChannel {
+	c := g.addRemote(of, in)
+	c.credit, c.sender = credit, sender
 	return c
 }
 
 // addRemote adds a channel whose sender is in another process.
-func (g *gate) addRemote(in inlet) *inChannel {
-	c := &inChannel{g: g, inlet: in}
+func (g *gate) addRemote(of channelOf, in inlet) *inChannel {
+	c := &inChannel{g: g, index: len(g.channels), of: of, inlet: in}
 	g.channels = append(g.channels, c)
 	return c
+}
+
+// overtakable tells of each channel whether barriers may overtake what it holds.
+func (g *gate) overtakable() []bool {
+	may := make([]bool, len(g.channels))
+	for i, c := range g.channels {
+		may[i] = c.of.overtakable
+	}
+	return may
 }
 
 // poke leaves a token in a channel that holds one.
@@ -72,12 +104,16 @@ func poke(c chan struct{}) {
 // poll takes the next element of the channels that are not blocked, in turn.
 func (g *gate) poll() (int, element, bool, error) { return g.pollIf(nil) }
 
-// pollIf is poll for channels whose next element may be taken; nil: any.
+// pollIf is poll for channels whose next element may be taken; nil: any. News is read first: a
+// barrier never comes before the news of it.
 func (g *gate) pollIf(may func(element) bool) (int, element, bool, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.err != nil {
 		return 0, element{}, false, g.err
+	}
+	if len(g.news) > 0 {
+		return 0, element{}, false, nil
 	}
 	for range g.channels {
 		i := g.next
@@ -99,6 +135,42 @@ func (c *inChannel) take() element {
 	}
 	return e
 }
+
+// readNews takes the news, and puts it into the memory of what was taken before.
+func (g *gate) readNews(into []news) []news {
+	into = into[:0]
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	into = append(into, g.news...)
+	clear(g.news)
+	g.news = g.news[:0]
+	g.told.Store(false)
+	return into
+}
+
+func (g *gate) tellLocked(n news) {
+	g.news = append(g.news, n)
+	g.told.Store(true)
+}
+
+// before copies the batches that wait in a channel before the barrier of a checkpoint.
+func (g *gate) before(i int, id dataflow.CheckpointID) (batches []element) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := g.channels[i]
+	for _, e := range c.queue[c.head:] {
+		switch {
+		case e.kind == exchange.Batch:
+			batches = append(batches, e)
+		case e.kind == exchange.Barrier && e.trigger.ID == id:
+			return batches
+		}
+	}
+	return batches
+}
+
+// queued is how many batches wait in a channel before the barrier of a checkpoint.
+func (g *gate) queued(i int, id dataflow.CheckpointID) int { return len(g.before(i, id)) }
 
 // block holds a channel back, or lets all go on.
 func (g *gate) block(i int) {
@@ -124,6 +196,13 @@ func (c *inChannel) push(e element) {
 }
 
 func (c *inChannel) pushLocked(e element) {
+	switch {
+	case e.kind == exchange.Cancel:
+		c.g.tellLocked(news{channel: c.index, cancelled: dataflow.CheckpointID(e.arg)})
+		return
+	case e.kind == exchange.Barrier && e.trigger.mayOvertake():
+		c.g.tellLocked(news{channel: c.index, trigger: e.trigger})
+	}
 	if n := len(c.queue); n > c.head && c.queue[n-1].kind == e.kind && (e.kind == exchange.Watermark || e.kind == exchange.Idle) {
 		c.queue[n-1] = e
 		return
@@ -144,6 +223,7 @@ func (c *inChannel) tryPush(e element) bool {
 		c.credit--
 		c.pushLocked(e)
 	}
+	c.starved = !ok
 	c.g.mu.Unlock()
 	if ok {
 		poke(c.g.wake)
@@ -159,17 +239,11 @@ func (c *inChannel) done() {
 	}
 	c.g.mu.Lock()
 	c.credit++
+	starved := c.starved
+	c.starved = false
 	c.g.mu.Unlock()
-	poke(c.room)
-}
-
-// await waits until credit may have come back.
-func (c *inChannel) await(ctx context.Context) error {
-	select {
-	case <-c.room:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if starved {
+		poke(c.sender)
 	}
 }
 

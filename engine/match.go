@@ -153,6 +153,9 @@ func MatchRestore(p *Program, r *Restore, opt MatchOptions) (*Match, error) {
 		w.operator(o)
 	}
 	w.leftOver()
+	if err := checkInFlight(p, r); err != nil {
+		w.refuse(err)
+	}
 	return m, nil
 }
 

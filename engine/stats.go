@@ -23,16 +23,20 @@ func newCounters() *counters {
 	return c
 }
 
-// waited counts time since start as spent waiting for credit.
-func (c *counters) waited(start time.Time) { c.backpressureNanos.Add(int64(time.Since(start))) }
+// waited counts time since start, which lies within a turn of the loop, as spent waiting for
+// credit and not working.
+func (c *counters) waited(start time.Time) {
+	d := int64(time.Since(start))
+	c.backpressureNanos.Add(d)
+	c.busyNanos.Add(-d)
+}
 
 func (c *counters) stats(t dataflow.TaskID) SubtaskStats {
-	wait := c.backpressureNanos.Load()
 	return SubtaskStats{
 		SourceRecords: c.read.Load(), SourceBytes: c.readBytes.Load(), Backlog: c.backlogs.Load() > 0,
 		Task: t, RecordsIn: c.in.Load(), RecordsOut: c.out.Load(), BytesIn: c.bytesIn.Load(),
 		StateEntries: c.stateEntries.Load(), StateBytes: c.stateBytes.Load(),
 		Watermark: c.wm.Load(), BadRecords: c.bad.Load(), LateRecords: c.late.Load(),
-		Busy: time.Duration(max(0, c.busyNanos.Load()-wait)), Backpressure: time.Duration(wait),
+		Busy: time.Duration(max(0, c.busyNanos.Load())), Backpressure: time.Duration(c.backpressureNanos.Load()),
 	}
 }

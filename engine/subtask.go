@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/exchange"
-	"github.com/cairnstream/cairn/snapshot"
 )
 
 // errTransport marks errors of channels, which are not an operator's fault.
@@ -33,9 +33,11 @@ type subtask struct {
 	host      host
 	linger    time.Duration
 
-	wake  chan struct{} // one token: mail or input
-	mail  mailbox
-	timer *time.Timer
+	wake     chan struct{} // one token: mail, input or credit
+	mail     mailbox
+	news     []news // of the gate, as it was read last
+	pressure pressure
+	timer    *time.Timer
 
 	clock    time.Time // when this turn of the loop began
 	idle     bool      // told downstream
@@ -43,13 +45,10 @@ type subtask struct {
 	endSent  bool
 	aligning alignTimes
 	stopping stopping
-}
-
-// alignTimes are when the first barrier of the checkpoint being aligned came and
-// when the checkpoint was triggered.
-type alignTimes struct {
-	first   time.Time
-	trigger time.Time
+	late     lateness
+	open     *openCut // the newest cut, until it is whole
+	waiting  atomic.Pointer[waitingFor]
+	replay   replay
 }
 
 // host is what a subtask tells its attempt.
@@ -60,26 +59,18 @@ type host interface {
 	inputEnded()
 }
 
-// subtaskCut is a subtask's part of a checkpoint at its barrier.
-type subtaskCut struct {
-	task   dataflow.TaskID
-	parts  []part
-	timing snapshot.Timing
-	at     time.Time // when it was cut
-}
-
-// mailbox is what others tell a subtask. It is bounded: of triggers only the
-// newest counts, and aborts are as few as checkpoints in flight.
+// mailbox is what others tell a subtask. It is bounded: triggers and aborts are as few as
+// checkpoints in flight.
 type mailbox struct {
-	mu      sync.Mutex
-	trigger *Trigger
-	aborted []dataflow.CheckpointID
+	mu       sync.Mutex
+	triggers []*Trigger // by id
+	aborted  []dataflow.CheckpointID
 }
 
 func (s *subtask) trigger(t *Trigger) {
 	s.mail.mu.Lock()
-	if s.mail.trigger == nil || t.ID > s.mail.trigger.ID {
-		s.mail.trigger = t
+	if n := len(s.mail.triggers); n == 0 || t.ID > s.mail.triggers[n-1].ID {
+		s.mail.triggers = append(s.mail.triggers, t)
 	}
 	s.mail.mu.Unlock()
 	poke(s.wake)
@@ -123,6 +114,8 @@ func (s *subtask) begin(ctx context.Context) {
 	for _, out := range s.sendings {
 		out.ctx, out.clock = ctx, &s.clock
 	}
+	s.pressure.relieve = func() error { return s.relieve(ctx) }
+	s.pressure.handed = func(out *sending, t *Trigger) { s.handed(ctx, out, t) }
 	for _, n := range s.nodes {
 		n.follow(&s.clock)
 		if t, ok := n.(timed); ok {
@@ -137,18 +130,18 @@ func (s *subtask) turn(ctx context.Context) error {
 	if err := s.readMail(ctx); err != nil {
 		return err
 	}
-	answered, err := s.takeAnswers()
+	heard, late, err := s.hear(ctx)
 	if err != nil {
 		return err
 	}
 	if err := s.cutDrained(ctx); err != nil {
 		return err
 	}
-	fired, due, err := s.fireTimers()
-	if err != nil {
-		return err
+	do, pressed := s.work, s.pressure.waits()
+	if pressed {
+		do = s.workPressed
 	}
-	worked, wait, err := s.step(ctx)
+	worked, wait, err := do(ctx)
 	if err != nil {
 		return err
 	}
@@ -157,10 +150,24 @@ func (s *subtask) turn(ctx context.Context) error {
 		return err
 	}
 	s.stats.busyNanos.Add(int64(time.Since(s.clock)))
-	if worked || fired || answered {
+	if worked || heard {
 		return nil
 	}
-	return s.sleep(ctx, min(wait, next, due))
+	return s.sleep(ctx, min(wait, next, late), pressed)
+}
+
+// work does what is to be done when everything that was emitted has been handed over.
+func (s *subtask) work(ctx context.Context) (worked bool, wait time.Duration, err error) {
+	answered, err := s.takeAnswers()
+	if err != nil {
+		return false, 0, err
+	}
+	fired, due, err := s.fireTimers()
+	if err != nil {
+		return false, 0, err
+	}
+	worked, wait, err = s.step(ctx)
+	return worked || fired || answered, min(wait, due), err
 }
 
 // step processes what comes next from the source or the gate.
@@ -168,6 +175,9 @@ func (s *subtask) step(ctx context.Context) (worked bool, wait time.Duration, er
 	if s.held() {
 		worked, err := s.stepHeld(ctx)
 		return worked, math.MaxInt64, err
+	}
+	if s.replay.left() {
+		return true, 0, s.takeReplay()
 	}
 	if s.source == nil {
 		i, e, ok, err := s.gate.poll()
@@ -189,14 +199,18 @@ func (s *subtask) step(ctx context.Context) (worked bool, wait time.Duration, er
 	return worked, wait, s.tellIdle(s.source.idle())
 }
 
-// sleep waits for mail, input or the time.
-func (s *subtask) sleep(ctx context.Context, d time.Duration) error {
+// sleep waits for mail, input, credit or the time. pressed: it is credit that is missing.
+func (s *subtask) sleep(ctx context.Context, d time.Duration, pressed bool) error {
+	start := time.Now()
 	s.timer.Reset(d)
 	select {
 	case <-s.wake:
 	case <-s.timer.C:
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+	if pressed {
+		s.stats.backpressureNanos.Add(int64(time.Since(start)))
 	}
 	return nil
 }
@@ -218,24 +232,6 @@ func (s *subtask) lingering() (time.Duration, error) {
 		next = min(next, left)
 	}
 	return next, nil
-}
-
-func (s *subtask) readMail(ctx context.Context) error {
-	s.mail.mu.Lock()
-	t, aborted := s.mail.trigger, s.mail.aborted
-	s.mail.trigger, s.mail.aborted = nil, nil
-	s.mail.mu.Unlock()
-	for _, id := range aborted {
-		s.stopping.aborted(id)
-		if s.align.abort(id) {
-			s.gate.unblockAll()
-		}
-	}
-	if t == nil || s.source == nil || !s.align.trigger(t.ID) {
-		return nil
-	}
-	s.aligning = alignTimes{first: s.clock, trigger: t.At}
-	return s.triggered(ctx, t)
 }
 
 // take processes an element of a channel.
@@ -275,6 +271,9 @@ func (s *subtask) takeEnd(i int) error {
 }
 
 func (s *subtask) takeBatch(c *inChannel, e element) (err error) {
+	if s.align.keeps > 0 && s.align.keeping[c.index] {
+		s.keep(c, e)
+	}
 	rows := 0
 	if e.batch != nil {
 		rows, err = c.inlet.batch(e.batch)
@@ -337,56 +336,6 @@ func (s *subtask) endOutput() error {
 		return err
 	}
 	s.host.inputEnded()
-	return nil
-}
-
-func (s *subtask) takeBarrier(ctx context.Context, i int, t *Trigger) error {
-	before, id := s.align.id, t.ID
-	v := s.align.barrier(i, id)
-	if before != id && (v.block || v.cut) {
-		s.aligning = alignTimes{first: s.clock, trigger: t.At}
-	}
-	if before != id && v.block {
-		s.host.passTrigger(t)
-	}
-	if v.declined != 0 {
-		s.host.decline(v.declined, fmt.Errorf("subtask %v: overtaken by checkpoint %d during alignment", s.task, id))
-	}
-	if v.release {
-		s.gate.unblockAll()
-	}
-	if v.block {
-		s.gate.block(i)
-	}
-	if v.cut {
-		return s.cutAtEnd(ctx, t)
-	}
-	return nil
-}
-
-// cut takes the state of all operators as of here, head first, and sends the
-// barrier on behind every record that the state has seen. It does no I/O: what
-// takes time happens beside the loop.
-func (s *subtask) cut(ctx context.Context, t *Trigger) error {
-	start, id := time.Now(), t.ID
-	c := &subtaskCut{task: s.task, parts: make([]part, 0, len(s.nodes))}
-	for i, n := range s.nodes {
-		p, err := n.cut(id)
-		if err != nil {
-			return fmt.Errorf("checkpoint %d: operator %q: %w", id, s.uids[i], err)
-		}
-		c.parts = append(c.parts, p)
-	}
-	if err := s.control(element{kind: exchange.Barrier, arg: int64(id), trigger: t}); err != nil {
-		return err
-	}
-	c.at = time.Now()
-	c.timing = snapshot.Timing{
-		StartDelay: max(0, s.aligning.first.Sub(s.aligning.trigger)),
-		Align:      start.Sub(s.aligning.first),
-		Sync:       c.at.Sub(start),
-	}
-	s.host.cutDone(ctx, id, c)
 	return nil
 }
 

@@ -16,7 +16,8 @@ type Trigger struct {
 	// Mode says how barriers pass.
 	Mode Mode
 	// AlignedTimeout lets the barriers of an Aligned checkpoint overtake what is in flight
-	// when so much time has passed since At. 0: never. Whole milliseconds travel.
+	// when so much time has passed since At. 0: never. It travels in milliseconds,
+	// rounded up.
 	AlignedTimeout time.Duration
 	Afterwards     Afterwards
 }
@@ -43,13 +44,28 @@ const (
 	Drain Afterwards = 2 // before the barrier: end as if the data had ended; then hold
 )
 
+// mayOvertake tells whether the barriers may overtake what is in flight, now or later.
+func (t *Trigger) mayOvertake() bool {
+	return t.Mode == Unaligned || t.Mode == Aligned && t.AlignedTimeout > 0
+}
+
+// deadline is when the barriers of an aligned checkpoint begin to overtake, for who has the
+// first news of it at first: clocks differ, so that one which is behind does not wait for longer
+// than it should.
+func (t *Trigger) deadline(first time.Time) time.Time {
+	if t.At.Before(first) {
+		first = t.At
+	}
+	return first.Add(t.AlignedTimeout)
+}
+
 // payload is what a barrier's frame carries besides the id: the trigger's time (8 bytes,
 // Unix nanoseconds), mode (1), afterwards (1) and the aligned timeout (4, milliseconds).
 func (t *Trigger) payload() []byte {
 	p := binary.LittleEndian.AppendUint64(make([]byte, 0, 14), uint64(t.At.UnixNano()))
 	p = append(p, byte(t.Mode), byte(t.Afterwards))
-	ms := min(max(t.AlignedTimeout.Milliseconds(), 0), math.MaxUint32)
-	return binary.LittleEndian.AppendUint32(p, uint32(ms))
+	ms := (max(t.AlignedTimeout, 0) + time.Millisecond - 1) / time.Millisecond // not 0, which is never
+	return binary.LittleEndian.AppendUint32(p, uint32(min(ms, math.MaxUint32)))
 }
 
 // triggerOf reads a barrier's frame. Its payload may be of an older version, which had the

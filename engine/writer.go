@@ -19,6 +19,8 @@ type sending struct {
 	rows         int
 	stats        *counters
 	writer       flusher
+	pressure     *pressure // of the subtask
+	keep         func(batch any) func() []byte
 
 	// ctx is the subtask's own, set when it starts. It is a field because
 	// Output.Emit, which users call per record, has no context to hand on.
@@ -37,8 +39,18 @@ type outChannel struct {
 	id     exchange.ChannelID
 	local  *inChannel
 	remote exchange.Sender
-	wm     int64 // the last watermark sent
+	wm     int64     // the last watermark sent
+	line   []element // what waits for credit, or behind what does
+	wake   func()    // the sender: credit has come
 }
+
+// overtakable tells whether barriers may overtake the edge's records: not if these have one
+// place to go, or all places, since a restore could not spread them.
+func overtakable(p dataflow.Partitioning) bool {
+	return p == dataflow.Hash || p == dataflow.Rebalance
+}
+
+func (s *sending) overtakable() bool { return overtakable(s.partitioning) }
 
 func (s *sending) touch() {
 	if s.since.IsZero() {
@@ -52,30 +64,23 @@ func (s *sending) control(e element) error {
 		return err
 	}
 	for _, c := range s.channels {
-		if err := c.control(s.ctx, e); err != nil {
+		if err := c.hand(s, e); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *outChannel) control(ctx context.Context, e element) error {
-	if c.local != nil {
-		c.local.push(e)
-		return nil
-	}
-	f := exchange.Frame{Kind: e.kind, Arg: e.arg}
+// send gives an element to a channel to another process.
+func (c *outChannel) send(ctx context.Context, e element) (ok bool, err error) {
+	f := exchange.Frame{Kind: e.kind, Arg: e.arg, Payload: e.payload, More: e.more}
 	if e.kind == exchange.Barrier {
 		f.Payload = e.trigger.payload()
 	}
-	return c.send(ctx, f)
-}
-
-func (c *outChannel) send(ctx context.Context, f exchange.Frame) error {
-	if err := c.remote.Send(ctx, f); err != nil {
-		return fmt.Errorf("%w %v: send: %w", errTransport, c.id, err)
+	if ok, err = c.remote.TrySend(ctx, f); err != nil {
+		return ok, fmt.Errorf("%w %v: send: %w", errTransport, c.id, err)
 	}
-	return nil
+	return ok, nil
 }
 
 // edgeWriter spreads records of type T over an edge's channels. It copies them
@@ -101,7 +106,7 @@ func newEdgeWriter[T any](e *edge[T], s *sending) *edgeWriter[T] {
 		w.out[i] = e.pool.get()
 		s.channels[i].wm = connector.NoTime
 	}
-	s.writer, s.wm = w, connector.NoTime
+	s.writer, s.wm, s.keep = w, connector.NoTime, e.keep
 	return w
 }
 
@@ -111,6 +116,13 @@ func (w *edgeWriter[T]) process(b *Batch[T]) error {
 	}
 	w.s.touch()
 	w.s.stats.out.Add(int64(len(b.Values)))
+	if err := w.spread(b); err != nil || w.s.pressure.batches < overflowMax {
+		return err
+	}
+	return w.s.pressure.relieve()
+}
+
+func (w *edgeWriter[T]) spread(b *Batch[T]) error {
 	switch w.s.partitioning {
 	case dataflow.Hash:
 		return w.hash(b)
@@ -197,35 +209,21 @@ func (w *edgeWriter[T]) ship(i int) error {
 		return nil
 	}
 	c.wm = w.s.wm
-	return c.control(w.s.ctx, element{kind: exchange.Watermark, arg: w.s.wm})
+	return c.hand(w.s, element{kind: exchange.Watermark, arg: w.s.wm})
 }
 
-// send sends a channel's batch; more: a watermark follows.
+// send hands a channel's batch over, or puts it in line; more: a watermark follows.
 func (w *edgeWriter[T]) send(c *outChannel, i int, more bool) error {
 	if c.local == nil {
 		payload := w.edge.encode(w.out[i])
 		w.far = farRows(w.s.rows, len(w.out[i].Values), len(payload))
+		rows := len(w.out[i].Values)
 		w.out[i].Reset()
-		start := time.Now()
-		err := c.send(w.s.ctx, exchange.Frame{Kind: exchange.Batch, Payload: payload, More: more})
-		w.s.stats.waited(start)
-		return err
+		return c.hand(w.s, element{kind: exchange.Batch, arg: int64(rows), payload: payload, more: more})
 	}
 	b := w.out[i]
 	w.out[i] = w.edge.pool.get()
-	e := element{kind: exchange.Batch, batch: b}
-	for start := (time.Time{}); !c.local.tryPush(e); {
-		if start.IsZero() {
-			start = time.Now()
-		}
-		err := c.local.await(w.s.ctx)
-		if err != nil {
-			return err
-		}
-		w.s.stats.waited(start)
-		start = time.Now()
-	}
-	return nil
+	return c.hand(w.s, element{kind: exchange.Batch, arg: int64(len(b.Values)), batch: b})
 }
 
 func (w *edgeWriter[T]) flush() error {

@@ -36,9 +36,10 @@ type FrameKind uint8
 const (
 	Batch     FrameKind = 1 // Payload: records, encoded by the edge's codec
 	Watermark FrameKind = 2 // Arg: Unix milliseconds
-	Barrier   FrameKind = 3 // Arg: checkpoint id; Payload: the trigger's time, 8 bytes of Unix nanoseconds
+	Barrier   FrameKind = 3 // Arg: checkpoint id; Payload: how it passes, in the engine's words
 	End       FrameKind = 4 // no more records; barriers still come
 	Idle      FrameKind = 5 // Arg: 1 idle, 0 active again
+	Cancel    FrameKind = 6 // Arg: checkpoint id, whose barrier will not come or does not count
 )
 
 // Frame is the unit of transport. Payload belongs to whoever holds the frame.
@@ -56,6 +57,12 @@ type Sender interface {
 	// Send hands a frame over. A batch waits for credit, until ctx ends.
 	// The sender may not touch the payload afterwards.
 	Send(ctx context.Context, f Frame) error
+	// TrySend is Send, but a batch without credit is not taken: ok is false. What f
+	// holds is then still the sender's.
+	TrySend(ctx context.Context, f Frame) (ok bool, err error)
+	// Notify has wake called whenever credit has come, from any goroutine. It must not
+	// block. Notify is called once, before anything is sent.
+	Notify(wake func())
 	Close() error
 }
 

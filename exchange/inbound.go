@@ -118,7 +118,7 @@ func (in *inbound) take(f Frame) error {
 			return errors.New("a batch without credit")
 		}
 		in.left--
-	case Watermark, Barrier, End, Idle:
+	case Watermark, Barrier, End, Idle, Cancel:
 	default:
 		return fmt.Errorf("%w: kind %d", ErrCorrupt, f.Kind)
 	}

@@ -37,6 +37,7 @@ type outbound struct {
 	closing chan struct{}
 	credit  atomic.Int64
 	wake    chan struct{} // capacity 1: credit has grown
+	notify  atomic.Pointer[func()]
 	done    chan struct{} // closed when the channel can send no more
 	err     error         // why; set before done is closed
 	failed  sync.Once
@@ -94,6 +95,34 @@ func (o *outbound) Send(ctx context.Context, f Frame) error {
 			return err
 		}
 	}
+	return o.enqueue(ctx, f)
+}
+
+// TrySend hands a frame over if there is credit. See Sender.
+func (o *outbound) TrySend(ctx context.Context, f Frame) (ok bool, err error) {
+	if f.Kind != Batch || o.credit.Load() > 0 {
+		return true, o.Send(ctx, f) // nobody else takes the credit
+	}
+	select {
+	case <-o.done:
+		return false, o.err
+	default:
+		return false, nil
+	}
+}
+
+// Notify has wake called when credit has come, or the channel has ended. See Sender.
+func (o *outbound) Notify(wake func()) { o.notify.Store(&wake) }
+
+// tell calls what Notify was given.
+func (o *outbound) tell() {
+	if wake := o.notify.Load(); wake != nil {
+		(*wake)()
+	}
+}
+
+// enqueue hands a frame to the writer.
+func (o *outbound) enqueue(ctx context.Context, f Frame) error {
 	select {
 	case <-o.done:
 		return o.err
@@ -231,6 +260,7 @@ func (o *outbound) receiveGrant() error {
 		case o.wake <- struct{}{}:
 		default:
 		}
+		o.tell()
 		return nil
 	})
 }
@@ -241,6 +271,7 @@ func (o *outbound) fail(cause error) {
 		o.err = fmt.Errorf("%w: channel %s to %s: %w", ErrBroken, o.id, o.peer, cause)
 		close(o.done)
 		o.cancel(cause)
+		o.tell()
 	})
 }
 

@@ -29,6 +29,10 @@ type Process struct {
 	// before, for people.
 	Bytes int64 `json:"bytes"`
 	Puts  int64 `json:"puts"`
+	// Edges are those that had something in flight, by index.
+	Edges []Edge `json:"edges,omitempty"`
+	// InFlightBytes is what the barriers overtook, as batches travel, for people.
+	InFlightBytes int64 `json:"in_flight_bytes,omitempty"`
 }
 
 // Run is a run of objects of one writer: Prefix + %012d of each of Lo..Hi.
@@ -50,6 +54,8 @@ type Subtask struct {
 	Task      dataflow.TaskID `json:"task"`
 	Operators []Operator      `json:"operators"`
 	Timing    Timing          `json:"timing"`
+	// InFlight is what the barriers have overtaken on their way to this subtask and from it.
+	InFlight []InFlight `json:"in_flight,omitempty"`
 }
 
 // Operator is the state of one operator in one subtask.
@@ -126,6 +132,8 @@ const (
 	// SegmentParquet is a Parquet file of a canonical savepoint: entries of the state
 	// that Name says. No backend writes it, and any can be restored from it.
 	SegmentParquet SegmentKind = "parquet"
+	// SegmentInFlight is batches that a barrier overtook: see InFlight.
+	SegmentInFlight SegmentKind = "in flight"
 )
 
 // Segment is a run of changelog entries, or a base image, in an object.

@@ -56,6 +56,22 @@ func (e *execution) stats(s engine.Stats, last map[dataflow.TaskID]engine.Subtas
 			RecordsInPerSecond: rate(t.RecordsIn-before.RecordsIn, interval), RecordsOutPerSecond: rate(t.RecordsOut-before.RecordsOut, interval),
 			LagBytes: t.LagBytes, LagMs: t.LagAge.Milliseconds(),
 		})
+		if t.Alignment != nil {
+			out.Alignments = append(out.Alignments, alignmentOf(t.Task, t.Alignment))
+		}
+	}
+	return out
+}
+
+// alignmentOf says for which channels a subtask waits.
+func alignmentOf(task dataflow.TaskID, v *engine.AlignmentView) *wire.AlignmentView {
+	out := &wire.AlignmentView{
+		Subtask: subtaskOf(task), Checkpoint: uint64(v.Checkpoint), SinceUnixMs: v.Since.UnixMilli(), Waiting: int32(v.Waiting),
+	}
+	for _, c := range v.For {
+		out.WaitingFor = append(out.WaitingFor, &wire.AlignmentChannel{
+			From: subtaskOf(c.From), Edge: int32(c.Edge), QueuedBatches: int32(c.Queued),
+		})
 	}
 	return out
 }

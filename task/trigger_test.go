@@ -4,6 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/engine"
 	"github.com/cairnstream/cairn/wire"
 )
@@ -38,5 +41,20 @@ func TestModesHaveTheNumbersOfTheProtocol(t *testing.T) {
 		if got := triggerOf(&wire.Trigger{Afterwards: of}).Afterwards; got != want {
 			t.Errorf("%v: got %d, want %d", of, got, want)
 		}
+	}
+}
+
+func TestStatisticsSayWhoWaitsForWhom(t *testing.T) {
+	view := &engine.AlignmentView{
+		Checkpoint: 7, Since: time.UnixMilli(5), Waiting: 9,
+		For: []engine.AlignmentChannel{{From: dataflow.TaskID{Vertex: 1, Subtask: 2}, Edge: 3, Queued: 4}},
+	}
+	got := alignmentOf(dataflow.TaskID{Vertex: 2, Subtask: 1}, view)
+	want := &wire.AlignmentView{
+		Subtask: &wire.Subtask{Vertex: 2, Index: 1}, Checkpoint: 7, SinceUnixMs: 5, Waiting: 9,
+		WaitingFor: []*wire.AlignmentChannel{{From: &wire.Subtask{Vertex: 1, Index: 2}, Edge: 3, QueuedBatches: 4}},
+	}
+	if !proto.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

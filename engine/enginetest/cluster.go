@@ -41,6 +41,8 @@ type Cluster struct {
 	// right then: the others must hear of it by themselves. Subtasks are placed
 	// as the scheduler does it, each process having some of every vertex.
 	TriggerFirst bool
+	// Barriers says how a checkpoint's barriers pass; nil: aligned. New makes it AnyMode.
+	Barriers func(t *engine.Trigger)
 	// LocalDir is where the processes have their local disks; empty: they have none.
 	LocalDir string
 	// Job is the job's id.
@@ -58,12 +60,25 @@ type Cluster struct {
 	Completed, Aborted, Deleted int
 }
 
-// New returns a cluster with a bucket in memory.
+// New returns a cluster with a bucket in memory. Each checkpoint's barriers pass in a way of
+// their own, but exactly once.
 func New(seed uint64, processes int) *Cluster {
-	return &Cluster{
+	c := &Cluster{
 		Bucket: mem.New(), Processes: processes, Rand: rand.New(rand.NewPCG(seed, seed)),
 		Options: dataflow.Options{BatchRows: 16, ChannelBatches: 2}, Log: slog.New(slog.DiscardHandler),
 		Job: "job",
+	}
+	c.Barriers = c.AnyMode
+	return c
+}
+
+// AnyMode makes the barriers of a checkpoint pass in one of the ways that are exactly once.
+func (c *Cluster) AnyMode(t *engine.Trigger) {
+	switch c.Rand.IntN(4) {
+	case 0, 1:
+		t.Mode = engine.Unaligned
+	case 2:
+		t.AlignedTimeout = time.Duration(1+c.Rand.IntN(3)) * time.Millisecond
 	}
 }
 
@@ -251,10 +266,13 @@ func (k *controller) trigger() {
 	k.c.lastID++
 	k.id, k.parts = k.c.lastID, map[dataflow.Incarnation]*snapshot.Process{}
 	k.final = k.ended == len(k.shares)
-	now := time.Now()
+	t := engine.Trigger{ID: k.id, At: time.Now()}
+	if k.c.Barriers != nil {
+		k.c.Barriers(&t)
+	}
 	for i, s := range k.shares {
 		if i == 0 || !k.c.TriggerFirst {
-			s.attempt.Trigger(engine.Trigger{ID: k.id, At: now})
+			s.attempt.Trigger(t)
 		}
 	}
 	if !k.final && k.c.AbortOneIn > 0 && k.c.Rand.IntN(k.c.AbortOneIn) == 0 {

@@ -26,6 +26,7 @@ type channel struct {
 	mu     sync.Mutex
 	credit int
 	more   chan struct{} // one token: credit came
+	wake   func()        // as Notify says
 }
 
 // Accept implements engine.Network.
@@ -60,6 +61,12 @@ func (c *channel) Grant(batches int) {
 	case c.more <- struct{}{}:
 	default:
 	}
+	c.mu.Lock()
+	wake := c.wake
+	c.mu.Unlock()
+	if wake != nil {
+		wake()
+	}
 }
 
 // Send implements exchange.Sender.
@@ -73,6 +80,22 @@ func (c *channel) Send(ctx context.Context, f exchange.Frame) error {
 	}
 	c.to.Receive(f)
 	return nil
+}
+
+// TrySend implements exchange.Sender.
+func (c *channel) TrySend(_ context.Context, f exchange.Frame) (bool, error) {
+	if f.Kind == exchange.Batch && !c.take() {
+		return false, nil
+	}
+	c.to.Receive(f)
+	return true, nil
+}
+
+// Notify implements exchange.Sender.
+func (c *channel) Notify(wake func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wake = wake
 }
 
 func (c *channel) take() bool {

@@ -155,6 +155,9 @@ type Uploader struct {
 	written    int64                   // bytes of changes since the start
 	sums       map[string]snapshot.Sum // of the objects that logs name, by key
 
+	flight    *Log       // whose segments are what was in flight; in no handle
+	inFlights []inFlight // of checkpoints that may still name them
+
 	garbage   []string        // objects whose local copies nobody needs
 	inherited map[string]bool // of earlier attempts' objects those that logs name, once
 	tidied    bool            // inherited was set

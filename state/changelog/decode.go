@@ -36,7 +36,7 @@ func decodeInto(buf, b []byte) (frame, error) {
 	if err != nil {
 		return frame{}, fmt.Errorf("segment body: %w: %w", state.ErrCorrupt, err)
 	}
-	if f.body = body; f.content == contentFile {
+	if f.body = body; f.content == contentFile || f.content == contentInFlight {
 		return f, nil
 	}
 	r.src = body
@@ -195,9 +195,12 @@ func (r *reader) indexed(key string) Indexed {
 		r.fail()
 	}
 	c := content(flags >> contentShift)
-	s.Base = c != contentChanges
-	if c == contentFile {
+	s.Base = c != contentChanges && c != contentInFlight
+	switch c {
+	case contentFile:
 		s.Kind = snapshot.SegmentFile
+	case contentInFlight:
+		s.Kind = snapshot.SegmentInFlight
 	}
 	s.From, s.To = r.uvarint(), r.uvarint()
 	s.GroupLo, s.GroupHi = int(r.uvarint()), int(r.uvarint())

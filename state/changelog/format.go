@@ -26,17 +26,18 @@ const (
 type content byte
 
 const (
-	contentChanges content = iota // log entries, after definitions
-	contentEntries                // entries of an image, after definitions
-	contentRecords                // blocks of records of an image, after definitions
-	contentFile                   // a file of an image, alone
+	contentChanges  content = iota // log entries, after definitions
+	contentEntries                 // entries of an image, after definitions
+	contentRecords                 // blocks of records of an image, after definitions
+	contentFile                    // a file of an image, alone
+	contentInFlight                // batches that a barrier overtook
 )
 
 // A segment's flags are its compression and, above contentShift, its content.
 const (
 	compressionMask = 3
 	contentShift    = 2
-	flagsMax        = contentFile<<contentShift | compressionMask
+	flagsMax        = contentInFlight<<contentShift | compressionMask
 )
 
 // definition is a state as a segment defines it.
@@ -100,9 +101,11 @@ func (e *encoder) add(p *part, c compression) {
 func (e *encoder) segment(p *part, c compression) (flags byte) {
 	var entries uint64
 	e.body = e.body[:0]
-	if p.content == contentFile {
+	switch p.content {
+	case contentFile:
 		c = compressNone // its owner has compressed it
-	} else {
+	case contentInFlight: // has no states
+	default:
 		e.body = appendDefinitions(e.body, p.defs)
 	}
 	for _, b := range p.blocks {

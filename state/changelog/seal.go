@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/objectstore"
 	"github.com/cairnstream/cairn/snapshot"
 	"github.com/cairnstream/cairn/state"
 )
@@ -16,7 +17,9 @@ type Seal struct {
 	// Keyed is each log's complete handle: inherited segments or an image,
 	// then the changes up to the cut.
 	Keyed map[*Log]snapshot.Keyed
-	// Objects are the runs of objects that the handles name.
+	// InFlight are what KeepInFlight took for this checkpoint, in its order.
+	InFlight []objectstore.Ref
+	// Objects are the runs of objects that the handles, and InFlight, name.
 	Objects []snapshot.Run
 	// Sums are the sums of Objects, run by run in the order of the numbers. Those of
 	// inherited objects are zero if InheritSums was not told.
@@ -37,7 +40,7 @@ type Seal struct {
 // next Seal covers it. Seal needs Run; it returns ErrStopped when Run has ended, and
 // ctx's cause when ctx has.
 func (u *Uploader) Seal(ctx context.Context, id dataflow.CheckpointID, cuts map[*Log]state.Cut) (*Seal, error) {
-	waits, failed, err := u.beginSeal(cuts)
+	waits, failed, err := u.beginSeal(id, cuts)
 	if err != nil {
 		return nil, fmt.Errorf("seal checkpoint %d: %w", id, err)
 	}
@@ -53,7 +56,7 @@ func (u *Uploader) Seal(ctx context.Context, id dataflow.CheckpointID, cuts map[
 
 // beginSeal packs what the cuts cover and returns the packs to wait for, and how
 // many uploads have failed so far.
-func (u *Uploader) beginSeal(cuts map[*Log]state.Cut) (waits []*pack, failed int64, err error) {
+func (u *Uploader) beginSeal(id dataflow.CheckpointID, cuts map[*Log]state.Cut) (waits []*pack, failed int64, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	unpacked := false
@@ -67,6 +70,9 @@ func (u *Uploader) beginSeal(cuts map[*Log]state.Cut) (waits []*pack, failed int
 		u.packLocked()
 	}
 	needed := map[*pack]bool{}
+	for _, f := range u.inFlights {
+		needed[f.segment.pack] = f.id == id && !f.segment.durable || needed[f.segment.pack]
+	}
 	for l, cut := range cuts {
 		for _, s := range l.segments {
 			if !s.durable && s.From < cut.Position {
@@ -136,9 +142,17 @@ func (u *Uploader) finishSeal(id dataflow.CheckpointID, cuts map[*Log]state.Cut)
 		}
 		seal.Keyed[l] = k
 	}
+	seal.InFlight = u.sealInFlightLocked(id)
+	for _, ref := range seal.InFlight {
+		if err := named.addKey(ref.Key); err != nil {
+			return nil, fmt.Errorf("seal checkpoint %d: in flight: %w", id, err)
+		}
+		sums[ref.Key] = u.sums[ref.Key]
+	}
 	seal.Objects = named.merged()
 	seal.Sums = sumsOf(seal.Objects, sums)
 	seal.Released = u.reportLocked(id)
+	u.dropInFlightLocked(id)
 	u.stats.Objects = len(seal.Sums)
 	seal.Puts, seal.Bytes = u.stats.Puts-u.reported.Puts, u.stats.Bytes-u.reported.Bytes
 	u.reported = u.stats

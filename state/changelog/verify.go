@@ -132,6 +132,7 @@ func (v *verifier) list() {
 					v.listReferences(o.UID, o.Keyed)
 				}
 			}
+			v.listInFlight(&s)
 		}
 	}
 }
@@ -168,6 +169,17 @@ func (v *verifier) listReferences(uid dataflow.UID, k *snapshot.Keyed) {
 			continue
 		}
 		o.refs = append(o.refs, reference{uid, s})
+	}
+}
+
+// listInFlight lists what was in flight to or from a subtask.
+func (v *verifier) listInFlight(s *snapshot.Subtask) {
+	var segments []snapshot.Segment
+	for _, f := range s.InFlight {
+		segments = append(segments, snapshot.Segment{Ref: f.Ref, Kind: snapshot.SegmentInFlight})
+	}
+	if len(segments) > 0 {
+		v.listReferences(s.Operators[0].UID, &snapshot.Keyed{Segments: segments})
 	}
 }
 

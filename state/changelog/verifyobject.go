@@ -77,6 +77,8 @@ func checkSegment(s snapshot.Segment, data []byte) error {
 	switch f.content {
 	case contentFile:
 		return nil
+	case contentInFlight:
+		return readBlocks(f.body, func([]byte) error { return nil })
 	case contentRecords:
 		return readBlocks(f.body, func(block []byte) error {
 			return state.ReadRecords(block, func(r state.Records, group int, _ []byte) error {
