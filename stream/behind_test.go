@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"slices"
 	"testing"
 	"time"
@@ -66,8 +67,9 @@ func TestTemporalJoinOfGroupsThatWereBehind(t *testing.T) {
 			j := op.(*temporalJoin[int64, int64, int64, int64])
 			must(t, j.ProcessSecond(batchAt(50, 11)))
 			must(t, j.ProcessFirst(batchAt(60, 10)))
-			j.wm, j.behind = 100, true
+			j.wm, j.behind = 100, slices.Repeat([]int64{40}, innerGroups)
 			must(t, first(j))
+			must(t, j.Watermark(100))
 			if got := bare.take(); got != "10 11" {
 				t.Errorf("joined %q, want the record with the version of its time", got)
 			}
@@ -123,6 +125,43 @@ func TestWindowOfGroupThatWasBehind(t *testing.T) {
 			}
 			if len(results) != 1 && c.windows.kind != sliding {
 				t.Errorf("%d results, want 1", len(results))
+			}
+		})
+	}
+}
+
+// TestNotLateInGroupThatWasBehind: records that were in flight at a restore point come before the
+// first watermark after the restore, and are late only for what their own key group had seen.
+func TestNotLateInGroupThatWasBehind(t *testing.T) {
+	behind := slices.Repeat([]int64{40}, innerGroups)
+	for name, run := range map[string]func(bare *bareJoin) error{
+		"interval join": func(bare *bareJoin) error {
+			op, err := openIntervalJoin(bare.ctx, bare.keys, newInterval(-time.Second, time.Second), bare.pair)
+			must(t, err)
+			j := op.(*intervalJoin[int64, int64, int64, int64])
+			j.first.wm, j.first.behind, j.second.wm, j.second.behind = 100, behind, 100, behind
+			return cmp.Or(op.ProcessFirst(batchAt(60, 10)), op.ProcessSecond(batchAt(60, 11)))
+		},
+		"window join": func(bare *bareJoin) error {
+			op, err := openWindowJoin(bare.ctx, bare.keys, Tumbling(10*time.Millisecond), false, bare.pair)
+			must(t, err)
+			j := op.(*windowJoin[int64, int64, int64, int64])
+			j.wm, j.behind = 100, behind
+			return cmp.Or(op.ProcessFirst(batchAt(60, 10)), op.ProcessSecond(batchAt(60, 11)), op.Watermark(100))
+		},
+		"temporal join": func(bare *bareJoin) error {
+			op, err := openTemporalJoin(bare.ctx, bare.keys, func(a, b int64, _ bool) (int64, bool) { return bare.pair(a, b), true })
+			must(t, err)
+			j := op.(*temporalJoin[int64, int64, int64, int64])
+			j.wm, j.behind = 100, behind
+			return cmp.Or(op.ProcessFirst(batchAt(60, 10)), op.ProcessSecond(batchAt(60, 11)), op.Watermark(100))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bare := newBareJoin(t, openMemory(t))
+			must(t, run(bare))
+			if got := bare.take(); got != "10 11" {
+				t.Errorf("joined %q, want the two, which are not late", got)
 			}
 		})
 	}

@@ -59,6 +59,7 @@ type dedup[K, T any] struct {
 	late   *engine.Output[T]
 	ctx    *engine.OpContext
 	wm     int64
+	behind []int64 // by key group: its watermark, until the first after a restore; then nil
 }
 
 func openDedup[K, T any](ctx *engine.OpContext, kt *keyTracker[K, T], within time.Duration) (engine.Transform[T], error) {
@@ -67,7 +68,7 @@ func openDedup[K, T any](ctx *engine.OpContext, kt *keyTracker[K, T], within tim
 		return nil, err
 	}
 	d := &dedup[K, T]{
-		within: within.Milliseconds(), keys: kt, firsts: firsts, ctx: ctx, wm: ctx.RestoredWatermark,
+		within: within.Milliseconds(), keys: kt, firsts: firsts, ctx: ctx, wm: ctx.RestoredWatermark, behind: restoredWatermarks(ctx),
 		out: engine.OutputOf[T](ctx, 0), late: engine.OutputOf[T](ctx, lateOutput),
 	}
 	return d, d.enroll()
@@ -120,7 +121,7 @@ func (d *dedup[K, T]) take(b *engine.Batch[T], i int, v T) error {
 	case d.within == 0:
 	case t == NoTime:
 		return d.ctx.Blame(errNoTimeToCompare)
-	case t <= d.wm:
+	case t <= d.keys.timeOf(d.wm, d.behind):
 		d.ctx.CountLate(1)
 		d.late.Emit(v, t)
 		return nil
@@ -195,7 +196,7 @@ func (d *dedup[K, T]) Watermark(wm int64) error {
 	if wm <= d.wm {
 		return nil // a restored operator is ahead of its sources
 	}
-	d.wm = wm
+	d.wm, d.behind = wm, nil
 	over := len(d.cells.slices)
 	if wm < engine.MaxWatermark-1 {
 		over = d.cells.search(d.cell(wm+2) - 1) // the last first of a cell is 1 ms before its end

@@ -102,11 +102,11 @@ func openIntervalJoin[K, A, B, Out any](ctx *engine.OpContext, keys trackers[K, 
 	return &intervalJoin[K, A, B, Out]{
 		first: &intervalSide[K, A, B, Out]{
 			near: near, keys: keys.first, mine: kept.first, other: kept.second,
-			pair: pair, out: out, ctx: ctx, wm: ctx.RestoredWatermark,
+			pair: pair, out: out, ctx: ctx, wm: ctx.RestoredWatermark, behind: restoredWatermarks(ctx),
 		},
 		second: &intervalSide[K, B, A, Out]{
 			near: near.flip(), keys: keys.second, mine: kept.second, other: kept.first,
-			pair: func(b B, a A) Out { return pair(a, b) }, out: out, ctx: ctx, wm: ctx.RestoredWatermark,
+			pair: func(b B, a A) Out { return pair(a, b) }, out: out, ctx: ctx, wm: ctx.RestoredWatermark, behind: restoredWatermarks(ctx),
 		},
 	}, nil
 }
@@ -134,6 +134,8 @@ type intervalSide[K, In, Other, Out any] struct {
 	out   *engine.Output[Out]
 	ctx   *engine.OpContext
 	wm    int64
+	// behind is the watermark of each key group, until the first after a restore; then nil.
+	behind []int64
 
 	met []dated[Other] // scratch: a bucket of the other side
 }
@@ -147,15 +149,16 @@ func (s *intervalSide[K, In, Other, Out]) process(b *engine.Batch[In]) error {
 		if t == NoTime {
 			return ErrNoEventTime
 		}
-		if t <= s.wm {
+		s.keys.set(b, i)
+		wm := s.keys.timeOf(s.wm, s.behind)
+		if t <= wm {
 			s.ctx.CountLate(1)
 			continue
 		}
-		s.keys.set(b, i)
 		if err := s.match(t, v); err != nil {
 			return err
 		}
-		if err := s.keep(t, v); err != nil {
+		if err := s.keep(t, v, wm); err != nil {
 			return err
 		}
 	}
@@ -181,8 +184,8 @@ func (s *intervalSide[K, In, Other, Out]) match(t int64, v In) (err error) {
 }
 
 // keep makes a record wait for partners that may still come.
-func (s *intervalSide[K, In, Other, Out]) keep(t int64, v In) error {
-	if s.near.needed(t) <= s.wm {
+func (s *intervalSide[K, In, Other, Out]) keep(t int64, v In, wm int64) error {
+	if s.near.needed(t) <= wm {
 		return nil
 	}
 	return s.mine.add(s.near.bucket(t), dated[In]{t, v})
@@ -193,7 +196,7 @@ func (s *intervalSide[K, In, Other, Out]) clean(wm int64) error {
 	if wm <= s.wm {
 		return nil // a restored operator is ahead of its sources
 	}
-	s.wm = wm
+	s.wm, s.behind = wm, nil
 	return s.mine.dropWhile(func(bucket int64) bool { return s.near.needed(bucket+s.near.width-1) <= wm })
 }
 

@@ -46,7 +46,7 @@ type temporalJoin[K, A, B, Out any] struct {
 	out      *engine.Output[Out]
 	ctx      *engine.OpContext
 	wm       int64
-	behind   bool // timers of some key groups are overdue since a restore: see catchUp
+	behind   []int64 // by key group: its watermark, until the first after a restore; then nil
 
 	as      []A // scratch: those that a timer is for
 	current version[B]
@@ -71,16 +71,13 @@ func openTemporalJoin[K, A, B, Out any](ctx *engine.OpContext, keys trackers[K, 
 	}
 	j := &temporalJoin[K, A, B, Out]{
 		keys: keys, waiting: waiting, versions: versions, timers: timers, pair: pair,
-		out: engine.OutputOf[Out](ctx, 0), ctx: ctx, wm: ctx.RestoredWatermark, behind: ctx.GroupsBehind(),
+		out: engine.OutputOf[Out](ctx, 0), ctx: ctx, wm: ctx.RestoredWatermark, behind: restoredWatermarks(ctx),
 	}
 	j.look = j.visit
 	return j, nil
 }
 
 func (j *temporalJoin[K, A, B, Out]) ProcessFirst(b *engine.Batch[A]) error {
-	if err := j.catchUp(); err != nil {
-		return err
-	}
 	if err := j.keys.first.prefetchWith(b, j.waiting.want); err != nil {
 		return err
 	}
@@ -89,11 +86,11 @@ func (j *temporalJoin[K, A, B, Out]) ProcessFirst(b *engine.Batch[A]) error {
 		if t == NoTime {
 			return ErrNoEventTime
 		}
-		if t <= j.wm {
+		j.keys.first.set(b, i)
+		if t <= j.keys.first.timeOf(j.wm, j.behind) {
 			j.ctx.CountLate(1)
 			continue
 		}
-		j.keys.first.set(b, i)
 		isNew, err := j.waiting.add(t, v)
 		if err != nil {
 			return err
@@ -106,9 +103,6 @@ func (j *temporalJoin[K, A, B, Out]) ProcessFirst(b *engine.Batch[A]) error {
 }
 
 func (j *temporalJoin[K, A, B, Out]) ProcessSecond(b *engine.Batch[B]) error {
-	if err := j.catchUp(); err != nil {
-		return err
-	}
 	for i, v := range b.Values {
 		t := b.Times[i]
 		if t == NoTime {
@@ -124,11 +118,12 @@ func (j *temporalJoin[K, A, B, Out]) ProcessSecond(b *engine.Batch[B]) error {
 
 // addVersion keeps a version of the current key.
 func (j *temporalJoin[K, A, B, Out]) addVersion(t int64, v B) error {
-	if t > j.wm {
+	wm := j.keys.second.timeOf(j.wm, j.behind)
+	if t > wm {
 		j.timers.Register(t, nil)
 		return j.versions.Put(t, v)
 	}
-	if err := j.seek(j.wm); err != nil {
+	if err := j.seek(wm); err != nil {
 		return err
 	}
 	if j.current.found && j.current.at > t {
@@ -161,26 +156,10 @@ func (j *temporalJoin[K, A, B, Out]) visit(at int64, b B) bool {
 
 // Watermark joins the records that it has reached.
 func (j *temporalJoin[K, A, B, Out]) Watermark(wm int64) error {
-	if wm <= j.wm { // a restored operator is ahead of its sources
-		return j.catchUp()
+	if wm <= j.wm && j.behind == nil {
+		return nil // a restored operator is ahead of its sources
 	}
-	j.wm, j.behind = wm, false
-	return j.joinDue()
-}
-
-// catchUp takes key groups that were behind others at a restore to where these were. It
-// comes before anything else: a version that comes now must not take the place of one
-// that records have waited for.
-func (j *temporalJoin[K, A, B, Out]) catchUp() error {
-	if !j.behind {
-		return nil
-	}
-	j.behind = false
-	return j.joinDue()
-}
-
-// joinDue joins the records up to the watermark.
-func (j *temporalJoin[K, A, B, Out]) joinDue() error {
+	j.wm, j.behind = max(j.wm, wm), nil
 	return j.keys.first.popDue(j.timers, j.wm, j.wantWaiting, func(_ int, _, _ []byte, at int64) error {
 		return j.fire(at)
 	})

@@ -80,14 +80,14 @@ func (j *windowJoin[K, A, B, Out]) ProcessFirst(b *engine.Batch[A]) error {
 		return err
 	}
 	for i, v := range b.Values {
-		slice, ok, err := j.sliceOf(b.Times[i])
+		j.keys.first.set(b, i)
+		slice, ok, err := j.sliceOf(b.Times[i], j.keys.first.timeOf(j.wm, j.behind))
 		if err != nil {
 			return err
 		}
 		if !ok {
 			continue
 		}
-		j.keys.first.set(b, i)
 		if err := j.kept.first.add(slice, v); err != nil {
 			return err
 		}
@@ -100,14 +100,14 @@ func (j *windowJoin[K, A, B, Out]) ProcessSecond(b *engine.Batch[B]) error {
 		return err
 	}
 	for i, v := range b.Values {
-		slice, ok, err := j.sliceOf(b.Times[i])
+		j.keys.second.set(b, i)
+		slice, ok, err := j.sliceOf(b.Times[i], j.keys.second.timeOf(j.wm, j.behind))
 		if err != nil {
 			return err
 		}
 		if !ok {
 			continue
 		}
-		j.keys.second.set(b, i)
 		if err := j.addSecond(slice, v); err != nil {
 			return err
 		}
@@ -126,8 +126,9 @@ func (j *windowJoin[K, A, B, Out]) addSecond(slice int64, v B) error {
 	return j.kept.second.add(slice, v)
 }
 
-// sliceOf is the slice of a record; ok is false if it is in no window, or late for all.
-func (j *windowJoin[K, A, B, Out]) sliceOf(time int64) (slice int64, ok bool, err error) {
+// sliceOf is the slice of a record; ok is false if it is in no window, or late for all. wm is how
+// far event time has come for its key.
+func (j *windowJoin[K, A, B, Out]) sliceOf(time, wm int64) (slice int64, ok bool, err error) {
 	if time == NoTime {
 		return 0, false, ErrNoEventTime
 	}
@@ -135,7 +136,7 @@ func (j *windowJoin[K, A, B, Out]) sliceOf(time int64) (slice int64, ok bool, er
 	if !j.cut.covered(slice) {
 		return 0, false, nil
 	}
-	if j.cut.lastEnd(slice)-1 <= j.wm {
+	if j.cut.lastEnd(slice)-1 <= wm {
 		j.ctx.CountLate(1)
 		return 0, false, nil
 	}

@@ -118,6 +118,16 @@ func (t *keyTracker[K, In]) set(b *engine.Batch[In], i int) K {
 	return t.key
 }
 
+// timeOf is how far event time has come for the key at hand: behind is by key group, until the first
+// watermark after a restore, and then nil.
+func (t *keyTracker[K, In]) timeOf(wm int64, behind []int64) int64 {
+	if behind == nil {
+		return wm
+	}
+	group, _ := t.store.Key()
+	return behind[group]
+}
+
 func (t *keyTracker[K, In]) append(dst []byte, v In) []byte {
 	t.key = t.of(v)
 	return t.codec.Append(dst, &t.key)
