@@ -15,7 +15,8 @@
 // order of their ids. The newest record is never dropped by retention.
 //
 // A savepoint's record is kept by its holds alone: retention does not count it, a
-// restart does not restore it, and it is dropped when nothing needs it any more.
+// restart does not restore it. It is dropped when nothing needs it any more, but not
+// before there is a newer checkpoint, which may name objects of it.
 // Retention does not count a pinned record either, as long as it is pinned.
 //
 // A job that started from another job's checkpoint refers to objects that it did
@@ -258,6 +259,19 @@ func (c *Catalog) Rewind(id dataflow.CheckpointID) (*Catalog, Change, error) {
 	var ch Change
 	n.drop(drop, &ch)
 	return n, ch.sorted(), nil
+}
+
+// LetGo drops the savepoints that nothing needs any more, those too that are newer than
+// every checkpoint. No process may still write a checkpoint that names their objects.
+func (c *Catalog) LetGo() (*Catalog, Change) {
+	var drop []*Record
+	for id := range c.classes[loose].all() {
+		drop = append(drop, c.Record(id))
+	}
+	n := c.begin()
+	var ch Change
+	n.drop(drop, &ch)
+	return n, ch.sorted()
 }
 
 // Forget takes marked objects off the list, because they are gone from the

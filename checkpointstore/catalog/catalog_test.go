@@ -129,6 +129,16 @@ func TestSavepointsAreKeptByTheirHoldAlone(t *testing.T) {
 	if !slices.Equal(change.Dropped, []dataflow.CheckpointID{2}) || !reflect.DeepEqual(change.Marked.Runs, runs("p/", 1, 2)) {
 		t.Fatalf("let go: %+v", change)
 	}
+	c, _, _ = c.Complete(catalog.Record{ID: 4, Metadata: metadata(4), Objects: runs("p/", 4, 4), Savepoint: true}, nil, 1)
+	if c.Record(4) == nil {
+		t.Fatal("dropped although the next checkpoint may name its objects")
+	}
+	if next, _ := complete(t, c, 5, 1, runs("p/", 4, 5), nil); next.Record(4) != nil || !next.Refers("p/", 4) {
+		t.Fatal("the next checkpoint does not take over")
+	}
+	if _, change = c.LetGo(); !reflect.DeepEqual(change.Marked.Runs, runs("p/", 4, 4)) {
+		t.Fatalf("let go: %+v", change)
+	}
 }
 
 func TestPinnedCheckpointsAreBesides(t *testing.T) {
@@ -295,13 +305,29 @@ func (m *model) counted() []dataflow.CheckpointID {
 	return slices.DeleteFunc(m.line(), func(id dataflow.CheckpointID) bool { return m.records[id].holds[catalog.PinHold] })
 }
 
-func (m *model) trim(retained int) (dropped []dataflow.CheckpointID) {
+// newest is the newest that is no savepoint, or 0.
+func (m *model) newest() (newest dataflow.CheckpointID) {
+	for id, r := range m.records {
+		if !r.savepoint {
+			newest = max(newest, id)
+		}
+	}
+	return newest
+}
+
+// letGo drops the savepoints below id that nothing needs.
+func (m *model) letGo(below dataflow.CheckpointID) (dropped []dataflow.CheckpointID) {
 	for _, id := range m.ids() {
-		if r := m.records[id]; r.savepoint && !r.owed && len(r.holds) == 0 {
+		if r := m.records[id]; id < below && r.savepoint && !r.owed && len(r.holds) == 0 {
 			m.drop(id)
 			dropped = append(dropped, id)
 		}
 	}
+	return dropped
+}
+
+func (m *model) trim(retained int) (dropped []dataflow.CheckpointID) {
+	dropped = m.letGo(m.newest())
 	for ids := m.counted(); len(ids) > retained; ids = ids[1:] {
 		if r := m.records[ids[0]]; !r.owed && len(r.holds) == 0 {
 			m.drop(ids[0])
@@ -481,6 +507,13 @@ func TestAgainstModel(t *testing.T) {
 					default:
 						m.drop(newer)
 					}
+				}
+				c = next
+			},
+			"let go": func(t *rapid.T) {
+				next, change := c.LetGo()
+				if dropped := m.letGo(last + 1); !slices.Equal(dropped, change.Dropped) {
+					t.Fatalf("let go of %v, want %v", change.Dropped, dropped)
 				}
 				c = next
 			},

@@ -38,13 +38,18 @@ func (n *Catalog) change(id dataflow.CheckpointID, f func(*Record)) {
 }
 
 // trim drops what lies beyond the retained newest records and is not needed, and
-// savepoints that are not needed.
+// savepoints that are not needed. One that is newer than every checkpoint stays until
+// there is a newer one, or LetGo: the next checkpoint may name what was uploaded for it.
 func (n *Catalog) trim(retained int, ch *Change) {
 	var drop []*Record
 	for _, id := range n.classes.beyond(max(retained, 1)) {
 		drop = append(drop, n.Record(id))
 	}
+	newest := n.Newest()
 	for id := range n.classes[loose].all() {
+		if newest == nil || id > newest.ID {
+			break
+		}
 		drop = append(drop, n.Record(id))
 	}
 	n.drop(drop, ch)

@@ -171,6 +171,7 @@ func (t *transition) endJob(j *Job, way Status) {
 // conclude makes a job terminal.
 func (t *transition) conclude(j *Job, way Status) {
 	t.endAttempt(j, "the job ended")
+	j.Catalog, _ = j.Catalog.LetGo()
 	j.EndedAt = t.Now
 	if way == Cancelling {
 		t.deleteOnCancel(j)
@@ -190,6 +191,7 @@ func (t *transition) endAttempt(j *Job, reason string) {
 	j.Execution, j.RunningSince = &e, 0
 	t.abortPending(j, reason)
 	j.Catalog, _ = j.Catalog.Unhold(e.Restore, holdOf(e.Attempt), j.Options.Retained)
+	j.Catalog, _ = j.Catalog.LetGo()
 }
 
 func (t *transition) setStatus(j *Job, s Status) {

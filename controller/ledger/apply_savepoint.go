@@ -142,9 +142,18 @@ func (t *transition) finishSavepoint(j *Job, c *FinishSavepoint) any {
 	default:
 		t.failSavepoint(j, c.ID, reason)
 	}
-	j.Catalog, _ = j.Catalog.Unhold(c.ID, SavepointHold, j.Options.Retained)
+	j.unholdSavepoint(c.ID)
 	t.put(j)
 	return nil
+}
+
+// unholdSavepoint lets go of a savepoint's record. While the attempt that took it runs,
+// its next checkpoint may name what was uploaded for it: see catalog.LetGo.
+func (j *Job) unholdSavepoint(id dataflow.CheckpointID) {
+	j.Catalog, _ = j.Catalog.Unhold(id, SavepointHold, j.Options.Retained)
+	if !j.current(j.attempt()) {
+		j.Catalog, _ = j.Catalog.LetGo()
+	}
 }
 
 func (t *transition) disposeSavepoint(j *Job, c *DisposeSavepoint) any {
@@ -168,7 +177,7 @@ func (t *transition) disposeSavepoint(j *Job, c *DisposeSavepoint) any {
 		return nil
 	}
 	j.dropSavepoint(c.ID)
-	j.Catalog, _ = j.Catalog.Unhold(c.ID, SavepointHold, j.Options.Retained)
+	j.unholdSavepoint(c.ID)
 	t.put(j)
 	t.emit(Event{Type: EventSavepoint, Job: j.ID, Checkpoint: c.ID, Detail: "gone"})
 	return nil

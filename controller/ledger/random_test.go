@@ -90,6 +90,9 @@ func (w *world) sensible(t *rapid.T, j *Job) Command {
 		return &AttemptRunning{Job: j.ID, Attempt: j.attempt()}
 	case j.Status == Running && j.FinalCompleted():
 		return &FinishJob{Job: j.ID, Attempt: j.attempt()}
+	case j.Status == Running && len(j.Pending) == 0 && rapid.SampledFrom([]bool{true, false, false, false}).Draw(t, "savepoint"):
+		format := rapid.SampledFrom([]string{dataflow.Canonical, dataflow.Native}).Draw(t, "format")
+		return &BeginSavepoint{Job: j.ID, Attempt: j.attempt(), Format: format, Trigger: SavepointManual}
 	case j.Status == Running && len(j.Pending) == 0:
 		trigger := rapid.SampledFrom([]string{"periodic", "periodic", "periodic", "periodic", "periodic", "periodic", "final"}).Draw(t, "trigger")
 		return &BeginCheckpoint{Job: j.ID, Attempt: j.attempt(), Trigger: trigger}
@@ -169,6 +172,16 @@ func (w *world) anything(t *rapid.T, j *Job) Command {
 		return &ReleaseOrigin{Job: id}
 	case kindPinCheckpoint:
 		return &PinCheckpoint{Job: id, ID: cp, Unpin: !rarely}
+	case kindBeginSavepoint:
+		format := rapid.SampledFrom([]string{dataflow.Canonical, dataflow.Native}).Draw(t, "format")
+		return &BeginSavepoint{Job: id, Attempt: attempt, Format: format, Trigger: SavepointManual, Stop: rarely}
+	case kindFinishSavepoint:
+		if rarely {
+			return &FinishSavepoint{Job: id, ID: cp, Reason: "disk full"}
+		}
+		return &FinishSavepoint{Job: id, ID: cp, Location: "file:///f/", Metadata: catalog.Object{Key: "f/_metadata"}}
+	case kindDisposeSavepoint:
+		return &DisposeSavepoint{Job: id, ID: cp, Gone: rarely}
 	case kindCancelJob:
 		if rarely {
 			return &CancelJob{Job: id}
@@ -315,7 +328,11 @@ func checkHold(t *rapid.T, j *Job) {
 	for _, r := range j.Catalog.Records() {
 		maps.Copy(holds, r.Holds)
 		delete(holds, catalog.PinHold)
-		own = own || r.Attempt == j.attempt()
+		delete(holds, SavepointHold)
+		own = own || r.Attempt == j.attempt() && !r.Savepoint
+		if s := j.Savepoint(r.ID); r.Savepoint && (s == nil || !r.Holds[SavepointHold]) && !r.Owed && len(r.Holds) == 0 {
+			t.Fatalf("nothing keeps the record of savepoint %d of job %s", r.ID, j.ID)
+		}
 	}
 	want := j.current(j.attempt()) && j.Execution.Restore != 0 && !own
 	if holds[holdOf(j.attempt())] != want || len(holds) > 1 {

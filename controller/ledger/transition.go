@@ -151,6 +151,7 @@ func jobOf(c Command) dataflow.JobID {
 	case *FinishSavepoint:
 		return c.Job
 	case *DisposeSavepoint:
+		return c.Job
 	case *ReleaseOrigin:
 		return c.Job
 	}
