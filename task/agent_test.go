@@ -75,7 +75,7 @@ func launch(t *testing.T, worker string, program *engine.Program, d driver, buck
 		defer close(ended)
 		a.result <- run(ctx, config{socket: socket, job: jobID, program: program, driver: d,
 			openBucket:    func(context.Context, string) (objectstore.Bucket, error) { return a.bucket, nil },
-			openConnector: func(context.Context, string) (objectstore.Bucket, error) { return a.bucket, nil },
+			openConnector: openConnector,
 			exit:          func(status int) { a.exits <- status },
 			stderr:        &a.stderr,
 			log:           slog.New(slog.DiscardHandler)})

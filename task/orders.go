@@ -63,6 +63,8 @@ func (p *process) obey(ctx context.Context, order *wire.TaskOrder) error {
 		}
 	case *wire.TaskOrder_FinishCommits:
 		p.finishCommits(ctx, o.FinishCommits)
+	case *wire.TaskOrder_WriteSavepoint:
+		p.writeSavepoint(ctx, o.WriteSavepoint)
 	}
 	return nil
 }

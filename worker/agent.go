@@ -38,6 +38,7 @@ type agent struct {
 	log         *slog.Logger
 	reports     *reports
 	answering   chan struct{} // a token for each Plan and Logs under way
+	writers     savepointWriters
 
 	working sync.WaitGroup // jobs and answers
 
@@ -74,6 +75,12 @@ func (a *agent) obey(ctx context.Context, m *wire.LeaderMessage) error {
 	switch o := m.Body.(type) {
 	case *wire.LeaderMessage_Plan:
 		a.answer(ctx, func(ctx context.Context) *wire.AgentMessage { return a.plan(ctx, o.Plan) }, o.Plan.Request)
+		return nil
+	case *wire.LeaderMessage_WriteSavepoint:
+		if id := dataflow.JobID(o.WriteSavepoint.Job); !safeName(id) {
+			return fmt.Errorf("order for job %q: not a job's name", id)
+		}
+		a.writeSavepoint(ctx, o.WriteSavepoint)
 		return nil
 	case *wire.LeaderMessage_Logs:
 		a.answer(ctx, func(context.Context) *wire.AgentMessage { return a.logs(o.Logs) }, o.Logs.Request)

@@ -145,6 +145,15 @@ func (t *fakeTask) obey(order *wire.TaskOrder) {
 				}
 			}
 		}
+	case *wire.TaskOrder_WriteSavepoint:
+		switch t.mode {
+		case "hang":
+			return
+		case "panic":
+			panic("no such airport")
+		}
+		t.say(&wire.TaskMessage{Body: &wire.TaskMessage_SavepointWritten{SavepointWritten: &wire.SavepointWritten{
+			Job: o.WriteSavepoint.Job, Savepoint: o.WriteSavepoint.Savepoint, Folder: o.WriteSavepoint.Folder, Rows: 3}}})
 	case *wire.TaskOrder_FinishCommits:
 		t.tellParallelism()
 		f := o.FinishCommits
