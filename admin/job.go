@@ -20,7 +20,8 @@ func (t *tree) job() *cobra.Command {
 		t.jobSubmitCommand(),
 		&cobra.Command{Use: "list", Short: "List all jobs, ended ones included", Args: Args(cobra.NoArgs), RunE: t.run(t.jobList)},
 		oneJob("show", "Draw a job's graph, where each subtask runs, its rates and its failures", t.jobShow),
-		oneJob("cancel", "End a job for good; its completed checkpoints stay", t.jobCancel),
+		t.jobStopCommand(),
+		t.jobCancelCommand(),
 		t.jobRestartCommand(),
 		t.jobLogsCommand())
 }

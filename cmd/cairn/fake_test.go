@@ -30,6 +30,7 @@ type fakeCluster struct {
 	refusals  int               // so many calls more are refused with UNAVAILABLE
 	hang      bool              // calls get no answer
 	log       []string          // a line for each call
+	looked    int               // how often the savepoints were asked for
 	keys      map[string]string // idempotency keys by their short names
 	artifacts map[string]bool   // by SHA-256
 }
