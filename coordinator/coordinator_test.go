@@ -55,6 +55,9 @@ func word(a Action) string {
 	case ProposeBegin:
 		return strings.Join(append([]string{"begin", string(a.Trigger)}, a.Keys...), " ")
 	case SendTrigger:
+		if a.Savepoint != nil {
+			return fmt.Sprint("trigger ", a.ID, " savepoint")
+		}
 		return fmt.Sprint("trigger ", a.ID)
 	case Complete:
 		var from []string

@@ -12,12 +12,11 @@ import (
 // not fire together, and so that no more than the interval is ever at risk for it.
 // With a Jitter of 1 the first comes at any time within the interval, as in Flink.
 type rhythm struct {
-	seed      uint64
-	n         uint64        // slots so far, for the random numbers
-	last      time.Duration // the slot before, or when the rhythm began
-	slot      time.Duration // of the next periodic checkpoint
-	due       time.Duration // slot, less its jitter
-	notBefore time.Duration // the first one waits for MinPause too
+	seed uint64
+	n    uint64        // slots so far, for the random numbers
+	last time.Duration // the slot before, or when the rhythm began
+	slot time.Duration // of the next periodic checkpoint
+	due  time.Duration // slot, less its jitter
 }
 
 // interval is the time between two triggers of the clock as things are: no shorter
@@ -37,11 +36,11 @@ func (s State) interval() time.Duration {
 // leader left it. What is overdue then comes within the jitter's share.
 func (t *step) beginRhythm() {
 	i := t.interval()
-	t.rhythm.last, t.rhythm.notBefore = t.now, t.now+t.options.MinPause
-	if t.ages != nil {
-		t.rhythm.last, t.rhythm.notBefore = t.now-t.ages.Begun, t.now
-		if t.ages.Ended >= 0 {
-			t.lastEnd, t.anyEnded = t.now-t.ages.Ended, true
+	t.rhythm.last, t.lastEnd = t.now, t.now // the first waits for MinPause too
+	if a := t.ages; a != nil {
+		t.rhythm.last, t.lastEnd = t.now-a.Begun, t.now-a.Begun
+		if a.Ended >= 0 {
+			t.lastEnd = t.now - a.Ended
 		}
 	}
 	slot := t.rhythm.last + i
@@ -89,16 +88,19 @@ func (t *step) follow(was time.Duration, options bool) {
 	case was == 0:
 		t.plan(t.now + i)
 	case options:
-		t.plan(max(t.now, t.rhythm.last+i))
+		t.plan(max(t.now, min(t.now, t.rhythm.last)+i))
 	case t.now+i < t.rhythm.slot: // Flink: the next trigger moves forward, never back
 		t.plan(t.now + i)
 	}
 }
 
 func (t *step) reconfigured(o dataflow.Options) {
-	was, age := t.interval(), t.options.Checkpoint.MaxAge
+	was, age, share := t.interval(), t.options.Checkpoint.MaxAge, t.share()
 	t.options = o
 	t.follow(was, true)
+	if t.share() != share && t.interval() == was {
+		t.plan(t.rhythm.slot)
+	}
 	if t.interval() != was || o.Checkpoint.MaxAge != age {
 		t.fresh = t.now
 	}

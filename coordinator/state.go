@@ -50,8 +50,7 @@ type State struct {
 	rhythm    rhythm        // of the clock
 	volume    volume        // what the sources have read, by process
 	notBefore time.Duration // nothing is proposed before
-	lastEnd   time.Duration // of a checkpoint, however it ended
-	anyEnded  bool          // whether lastEnd is one
+	lastEnd   time.Duration // of a checkpoint, however it ended; before the first, when the attempt began to run
 	fresh     time.Duration // MaxAge counts from here
 	ages      *Ages         // at the takeover from another leader; nil: there was none
 

@@ -181,7 +181,7 @@ func (t *step) completed(id dataflow.CheckpointID) {
 	if !savepoint {
 		t.aged(t.now)
 	}
-	t.lastEnd, t.anyEnded = t.now, true
+	t.lastEnd = t.now
 }
 
 func (t *step) aborted(id dataflow.CheckpointID) {
@@ -193,7 +193,7 @@ func (t *step) aborted(id dataflow.CheckpointID) {
 		t.notBefore = t.now + t.retryPause()
 	}
 	t.inFlight = slices.DeleteFunc(t.inFlight, func(c inFlight) bool { return c.id == id })
-	t.lastEnd, t.anyEnded = t.now, true
+	t.lastEnd = t.now
 }
 
 // fail gives a checkpoint up and counts it. More than the tolerable number in a

@@ -41,7 +41,7 @@ func (s State) wish() (w wish, at time.Duration, ok bool) {
 // own is what begins without being asked for: when its time has come, or when so
 // much has been read, whichever is first. MinPause holds back both.
 func (s State) own() (w wish, at time.Duration, ok bool) {
-	pause := max(s.notBefore, s.pauseEnd(), s.rhythm.notBefore)
+	pause := max(s.notBefore, s.lastEnd+s.options.MinPause)
 	clock := max(pause, s.rhythm.due)
 	switch {
 	case s.reached() && (s.interval() == 0 || pause < clock):
@@ -67,14 +67,6 @@ func (s State) manual() []string {
 		}
 	}
 	return keys
-}
-
-// pauseEnd is when MinPause after the last checkpoint is over.
-func (s State) pauseEnd() time.Duration {
-	if !s.anyEnded {
-		return 0
-	}
-	return s.lastEnd + s.options.MinPause
 }
 
 func (s State) retryPause() time.Duration {
