@@ -45,8 +45,8 @@ type SavepointWish struct {
 	Upgrade   bool   // its completion ends the attempt: another program goes on
 }
 
-// Holds tells whether sources read nothing after its barrier: no other checkpoint
-// begins until its outcome is known.
+// Holds tells whether sources read nothing after its barrier until its outcome is
+// known.
 func (w *SavepointWish) Holds() bool { return w != nil && (w.Stop || w.Upgrade) }
 
 // Event is what the host tells. Exactly one of the types below.
@@ -63,7 +63,8 @@ type (
 	// ProposeBegin or in RefuseRequest; one that waits already is ignored.
 	Requested struct{ Key string }
 	// RequestedSavepoint: a savepoint is asked for. Like Requested, but each has a
-	// checkpoint of its own, and they come before all others.
+	// checkpoint of its own, beside which no other is in flight, and they come before
+	// all others.
 	RequestedSavepoint struct {
 		Key       string
 		Savepoint SavepointWish

@@ -150,9 +150,11 @@ func TestEachOption(t *testing.T) {
 			{{0, ab, "", 10}, {5, RequestedSavepoint{"s", SavepointWish{Stop: true, Drain: true}}, "begin savepoint s", none}, {5, Began{1, Savepoint}, "trigger 1 savepoint", 15},
 				{6, EndOfData{"a"}, "", 15}, {6, EndOfData{"b"}, "", 15}, {7, Decline{ID: 1, Process: "a", Reason: "x"}, "abort 1 #0;fail job", none}},
 		}},
-		"a savepoint settles only itself": {func(o *dataflow.Options) { o.Checkpoint.MaxConcurrent = 2 }, [][]moment{
-			{{0, ab, "", 10}, {10, tick, "begin periodic", none}, {10, began(1), "trigger 1", 20}, {11, RequestedSavepoint{"s", SavepointWish{}}, "begin savepoint s", 20}, {11, Began{2, Savepoint}, "trigger 2 savepoint", 20}}, done(2),
-			{{12, ackOf(1, "a"), "", whenever}, {12, ackOf(1, "b"), "complete 1 a,b", whenever}},
+		"a savepoint waits until nothing is in flight, and nothing begins before it or beside it": {func(o *dataflow.Options) { o.Checkpoint.MaxConcurrent = 3 }, [][]moment{
+			{{0, ab, "", 10}, {10, tick, "begin periodic", none}, {10, began(1), "trigger 1", 20}, {11, RequestedSavepoint{"s", SavepointWish{}}, "", 20}, {12, Requested{"k"}, "", 20},
+				{20, tick, "trigger 1", 30}, {21, ackOf(1, "a"), "", whenever}, {21, ackOf(1, "b"), "complete 1 a,b", whenever}, {21, Completed{1}, "begin savepoint s", none},
+				{21, Began{2, Savepoint}, "trigger 2 savepoint", 31}}, done(2)[:2],
+			{{22, Completed{2}, "begin manual k", none}},
 		}},
 		"changed: a shorter interval counts from the last trigger": {nil, [][]moment{
 			{{0, ab, "", 10}, {10, tick, "begin periodic", none}, {10, began(1), "trigger 1", whenever}}, done(1),

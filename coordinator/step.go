@@ -165,8 +165,7 @@ func (t *step) lag(e Lagging) {
 	}
 }
 
-// completed settles the checkpoint and every older one that is no savepoint: a
-// savepoint is somebody's own, and settles only itself.
+// completed settles the checkpoint and every older one.
 func (t *step) completed(id dataflow.CheckpointID) {
 	c := t.find(id)
 	if c == nil {
@@ -174,9 +173,7 @@ func (t *step) completed(id dataflow.CheckpointID) {
 	}
 	t.finalDone = c.trigger == Final
 	savepoint := c.savepoint != nil
-	t.inFlight = slices.DeleteFunc(t.inFlight, func(c inFlight) bool {
-		return c.id == id || c.id < id && c.savepoint == nil && !savepoint
-	})
+	t.inFlight = slices.DeleteFunc(t.inFlight, func(c inFlight) bool { return c.id <= id })
 	t.failures = 0
 	if !savepoint {
 		t.aged(t.now)

@@ -18,6 +18,10 @@ type wish struct {
 //
 // The order is Flink's: savepoints, what people asked for, the clock. A final one
 // comes before all but savepoints, since it ends the job and answers people too.
+//
+// A final one and a savepoint wait until nothing is in flight, and nothing begins
+// beside them: checkpoints complete in the order of their ids, so that a newer one
+// would have to abort a savepoint that somebody waits for.
 func (s State) wish() (w wish, at time.Duration, ok bool) {
 	if s.processes == nil || s.asked || s.alone() {
 		return wish{}, 0, false
@@ -29,7 +33,7 @@ func (s State) wish() (w wish, at time.Duration, ok bool) {
 		return wish{}, 0, false
 	case first >= 0:
 		r := s.requests[first]
-		return wish{Savepoint, []string{r.key}, r.savepoint}, s.notBefore, true
+		return wish{Savepoint, []string{r.key}, r.savepoint}, s.notBefore, len(s.inFlight) == 0
 	case s.allEnded():
 		return wish{trigger: Final, keys: s.manual()}, s.notBefore, len(s.inFlight) == 0
 	case len(s.requests) > 0:
@@ -52,10 +56,9 @@ func (s State) own() (w wish, at time.Duration, ok bool) {
 	return wish{}, 0, false
 }
 
-// alone tells whether a checkpoint is in flight beside which no other begins: the
-// job ends with it.
+// alone tells whether a checkpoint is in flight beside which no other begins.
 func (s State) alone() bool {
-	return slices.ContainsFunc(s.inFlight, func(c inFlight) bool { return c.trigger == Final || c.savepoint.Holds() })
+	return slices.ContainsFunc(s.inFlight, func(c inFlight) bool { return c.trigger == Final || c.savepoint != nil })
 }
 
 // manual are the keys of the requests that any checkpoint answers.
