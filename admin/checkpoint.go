@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -21,7 +22,7 @@ func (t *tree) checkpoint() *cobra.Command {
 	return group("checkpoint", "List, look at, trigger, delete, verify and compare checkpoints",
 		command("list JOB", "List a job's checkpoints: in flight, completed and failed", 1, t.checkpointList),
 		command("show JOB CHECKPOINT", "Show each operator's bytes and the time of each phase", 2, t.checkpointShow),
-		command("trigger JOB", "Take a checkpoint now", 1, t.checkpointTrigger),
+		t.checkpointTriggerCommand(),
 		command("delete JOB CHECKPOINT", "Drop a completed checkpoint from the catalog", 2, t.checkpointDelete),
 		t.checkpointVerifyCommand(), t.checkpointDiffCommand())
 }
@@ -65,9 +66,28 @@ func terms(k *wire.CheckpointView) string {
 	return fmt.Sprintf("%d→%d", k.BegunTerm, k.EndedTerm)
 }
 
-func (t *tree) checkpointTrigger(ctx context.Context, c *Client, given []string) error {
+func (t *tree) checkpointTriggerCommand() *cobra.Command {
+	var id string
+	cmd := &cobra.Command{
+		Use:   "trigger JOB",
+		Short: "Take a checkpoint now",
+		Long: "Take a checkpoint now, without waiting for the interval or the pause.\n\n" +
+			"With an id of your own the command can be repeated: the cluster begins one checkpoint for it, and tells that\n" +
+			"one's number again, also after a change of leader and when it has completed or failed since.",
+		Example:           "  cairn checkpoint trigger flights-k3x9qa\n  cairn checkpoint trigger flights-k3x9qa --id before-release-7",
+		Args:              Args(cobra.ExactArgs(1)),
+		ValidArgsFunction: t.completeJob,
+		RunE: t.run(func(ctx context.Context, c *Client, given []string) error {
+			return t.checkpointTrigger(ctx, c, given, cmp.Or(id, requestKey()))
+		}),
+	}
+	cmd.Flags().StringVar(&id, "id", "", "begin one checkpoint for this id, however often the command is repeated")
+	return cmd
+}
+
+func (t *tree) checkpointTrigger(ctx context.Context, c *Client, given []string, key string) error {
 	r, err := call(ctx, c, "checkpoint trigger", wire.ControlClient.TriggerCheckpoint,
-		&wire.TriggerCheckpointRequest{Job: given[0], Key: requestKey()})
+		&wire.TriggerCheckpointRequest{Job: given[0], Key: key})
 	if err != nil {
 		return err
 	}

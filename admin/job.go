@@ -23,6 +23,7 @@ func (t *tree) job() *cobra.Command {
 		t.jobStopCommand(),
 		t.jobCancelCommand(),
 		t.jobRestartCommand(),
+		t.jobSetCommand(),
 		t.jobLogsCommand())
 }
 

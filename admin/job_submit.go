@@ -20,6 +20,7 @@ type submitFlags struct {
 	platform    string
 	parallelism int32
 	options     dataflow.Options
+	set         []string // OPTION=VALUE
 }
 
 func (t *tree) jobSubmitCommand() *cobra.Command {
@@ -28,7 +29,8 @@ func (t *tree) jobSubmitCommand() *cobra.Command {
 		Use:   "submit PACKAGE|EXECUTABLE [-- ARGUMENT...]",
 		Short: "Run a job: a Go package (needs go) or an executable, with its own arguments after --",
 		Example: "  cairn job submit ./examples/flights -- --out file:///tmp/out\n" +
-			"  cairn job submit ./flights-linux-amd64 --parallelism 8",
+			"  cairn job submit ./flights-linux-amd64 --parallelism 8\n" +
+			"  cairn job submit ./flights --set checkpoint.aligned_timeout=500ms --set checkpoint.max_age=10m",
 		Args: Args(func(cmd *cobra.Command, given []string) error {
 			if n := cmd.ArgsLenAtDash(); n == 1 || n < 0 && len(given) == 1 {
 				return nil
@@ -54,6 +56,7 @@ func (f *submitFlags) add(cmd *cobra.Command) {
 	fl.IntVar(&f.options.TolerableFailures, "tolerable-failures", 0, "checkpoint failures in a row that do not restart the job; negative for any number")
 	fl.IntVar(&f.options.Retained, "retained", 0, "completed checkpoints to keep (default: the program's, else 3)")
 	fl.IntVar(&f.options.Restart.Attempts, "restart-attempts", 0, "restarts in a row before the job fails; negative for none (default: no limit)")
+	fl.StringArrayVar(&f.set, "set", nil, "any other option, as OPTION=VALUE, such as checkpoint.every_bytes=64MiB; cairn job set JOB names them all; may be repeated")
 	f.addState(cmd)
 }
 
@@ -78,6 +81,15 @@ func (f *submitFlags) addState(cmd *cobra.Command) {
 
 // check reports what is wrong before anything is built or asked.
 func (f *submitFlags) check() error {
+	for _, text := range f.set {
+		s, err := assign(&f.options, text)
+		if err != nil {
+			return err
+		}
+		if s.value.IsZero() {
+			return usagef("--set %s: at submit that is the program's own value, or the default; set it afterwards with cairn job set", text)
+		}
+	}
 	if err := f.options.Validate(); err != nil {
 		return &UsageError{err}
 	}

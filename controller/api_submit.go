@@ -151,10 +151,17 @@ func recorded(chosen dataflow.Options) dataflow.Options {
 	if options.State == defaults.State {
 		options.State = dataflow.StateOptions{}
 	}
+	c := chosen.Checkpoint
 	if options.Checkpoint == defaults.Checkpoint {
-		chosen.Checkpoint = dataflow.CheckpointOptions{}
+		c = dataflow.CheckpointOptions{}
 	}
-	options.Checkpoint = chosen.Checkpoint
+	if c.IntervalDuringBacklog == options.CheckpointInterval {
+		c.IntervalDuringBacklog = 0
+	}
+	if overtakes := map[bool]string{true: "on", false: "off"}[c.AlignedTimeout > 0]; c.Unaligned == overtakes {
+		c.Unaligned = ""
+	}
+	options.Checkpoint = c
 	return options
 }
 

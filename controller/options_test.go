@@ -127,6 +127,13 @@ func TestDefaultsFollowTheOthers(t *testing.T) {
 		c.startAgents(2, 1)
 		id := c.submit(func(o *dataflow.Options) { o.Checkpoint.Jitter = 0.5 })
 		c.awaitStatus(id, ledger.Running)
+		whole, err := json.Marshal(c.record(id).Options.WithDefaults())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.set(id, string(whole)); err != nil { // as somebody does who edits all of them
+			t.Fatal(err)
+		}
 		if o, err := c.set(id, `{"checkpoint_interval": 60000000000}`); err != nil || o.Checkpoint.IntervalDuringBacklog != time.Minute || o.Checkpoint.Jitter != 0.5 {
 			t.Errorf("options %+v, %v", o, err)
 		}

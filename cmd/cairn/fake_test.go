@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/wire"
 )
 
@@ -92,6 +93,9 @@ func (f *fakeCluster) textLocked(req proto.Message) string {
 	if r, ok := req.(*wire.SubmitJobRequest); ok {
 		fields["options"] = json.RawMessage(r.Options)
 	}
+	if r, ok := req.(*wire.SetOptionsRequest); ok && len(r.Options) > 0 {
+		fields["options"] = json.RawMessage(r.Options)
+	}
 	text, err = json.Marshal(fields)
 	if err != nil {
 		return err.Error()
@@ -127,6 +131,29 @@ func (f *fakeCluster) CancelJob(_ context.Context, r *wire.CancelJobRequest) (*w
 		return nil, noJob(r.Job)
 	}
 	return &wire.CancelJobResponse{Status: "cancelling"}, nil
+}
+
+// SetOptions changes nothing but its answer.
+func (f *fakeCluster) SetOptions(_ context.Context, r *wire.SetOptionsRequest) (*wire.SetOptionsResponse, error) {
+	job := f.canned.job[r.Job]
+	if job == nil {
+		return nil, noJob(r.Job)
+	}
+	var o dataflow.Options
+	if err := json.Unmarshal(job.Options, &o); err != nil {
+		return nil, err
+	}
+	o = o.WithDefaults()
+	was := o
+	if len(r.Options) > 0 {
+		if err := json.Unmarshal(r.Options, &o); err != nil {
+			return nil, status.Error(codes.InvalidArgument, err.Error())
+		}
+	}
+	if names := was.NeedsRestart(o); len(names) > 0 {
+		return nil, status.Errorf(codes.InvalidArgument, "set options of %s: %s can't be changed while the job runs", r.Job, strings.Join(names, ", "))
+	}
+	return &wire.SetOptionsResponse{Options: mustJSON(o)}, nil
 }
 
 func (f *fakeCluster) RestartJob(_ context.Context, r *wire.RestartJobRequest) (*wire.RestartJobResponse, error) {
