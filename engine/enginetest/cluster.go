@@ -379,5 +379,13 @@ func (k *controller) confirm() error {
 // RestoreFrom makes the next Run begin with that checkpoint.
 func (c *Cluster) RestoreFrom(r *engine.Restore) { c.restore = r }
 
+// Adopt makes the next Run begin with a checkpoint or savepoint of another cluster, whose
+// numbers this one goes on from. nil: from the beginning.
+func (c *Cluster) Adopt(r *engine.Restore) {
+	if c.restore = r; r != nil {
+		c.lastID, c.attempt = r.Checkpoint, r.Attempt
+	}
+}
+
 // Restore is the last complete checkpoint; nil if there is none.
 func (c *Cluster) Restore() *engine.Restore { return c.restore }
