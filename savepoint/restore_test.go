@@ -3,6 +3,7 @@ package savepoint_test
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -15,10 +16,14 @@ import (
 	"github.com/cairnstream/cairn/engine"
 	"github.com/cairnstream/cairn/engine/enginetest"
 	"github.com/cairnstream/cairn/objectstore"
+	"github.com/cairnstream/cairn/objectstore/file"
 	"github.com/cairnstream/cairn/objectstore/mem"
 	"github.com/cairnstream/cairn/savepoint"
 	"github.com/cairnstream/cairn/stream"
 )
+
+// keep lets another program read what TestJobMovesThroughSavepoints writes.
+var keep = flag.String("keep", "", "an empty folder in which the savepoints of the moving job stay, as after/1 and after/2")
 
 // payment is a record of the job below.
 type payment struct {
@@ -136,10 +141,18 @@ func (b *bank) metadata(r *engine.Restore) *checkpointstore.Metadata {
 	}
 }
 
+// folders is a bucket for a savepoint.
+func (b *bank) folders() objectstore.Bucket {
+	if *keep == "" {
+		return mem.New()
+	}
+	return must[objectstore.Bucket](b.t)(file.Open(*keep, file.Options{}))
+}
+
 // save writes a savepoint and returns what to restore from.
 func (b *bank) save(c *enginetest.Cluster, r *engine.Restore) *engine.Restore {
 	b.t.Helper()
-	to, folder := mem.New(), fmt.Sprintf("after/%d/", b.phase)
+	to, folder := b.folders(), fmt.Sprintf("after/%d/", b.phase)
 	_, err := savepoint.Write(b.t.Context(), savepoint.WriteConfig{
 		Bucket: c.Bucket, Metadata: b.metadata(r), To: to, Folder: folder, TempDir: b.t.TempDir(), MemoryBytes: 16 << 20,
 	})
