@@ -80,6 +80,7 @@ func (t *transition) completeCheckpoint(j *Job, c *CompleteCheckpoint) any {
 	h.Stats, h.Metadata = c.Stats, c.Metadata
 	j.History = appendBounded(j.History, historyMax, h)
 	t.emit(Event{Type: EventCheckpointCompleted, Job: j.ID, Attempt: c.Attempt, Checkpoint: c.ID})
+	t.healthy(j, c.Attempt)
 	if savepoint != nil {
 		t.savepointTaken(j, c)
 	}

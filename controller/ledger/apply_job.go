@@ -115,6 +115,11 @@ func (t *transition) failAttempt(j *Job, c *FailAttempt) any {
 }
 
 func (t *transition) restartOrFail(j *Job, c *FailAttempt, reason string) {
+	if t.newProgramFailed(j, c.Attempt, c.Final, reason) {
+		j.FailuresInRow, j.NotBefore = 0, 0
+		t.setStatus(j, Restarting)
+		return
+	}
 	j.FailuresInRow = c.FailuresInRow
 	if c.Final {
 		j.Reason = reason
@@ -161,6 +166,7 @@ var ends = map[Status]Status{Finishing: Finished, Cancelling: Cancelled, Failing
 // endJob takes a job on its way out, to the end if nothing is owed.
 func (t *transition) endJob(j *Job, way Status) {
 	j.NotBefore = 0
+	t.endsUpgrading(j)
 	if j.Catalog.Owed() != nil {
 		t.setStatus(j, way)
 		return
@@ -190,6 +196,7 @@ func (t *transition) endAttempt(j *Job, reason string) {
 	e.Ended = true
 	j.Execution, j.RunningSince = &e, 0
 	t.abortPending(j, reason)
+	t.notSaved(j, reason)
 	j.Catalog, _ = j.Catalog.Unhold(e.Restore, holdOf(e.Attempt), j.Options.Retained)
 	j.Catalog, _ = j.Catalog.LetGo()
 }

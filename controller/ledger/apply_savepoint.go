@@ -20,6 +20,11 @@ func (t *transition) beginSavepoint(j *Job, c *BeginSavepoint) any {
 	if n := j.standing(); n >= savepointsMax {
 		return refuse(ErrTooManySavepoints, "begin a savepoint of job %s: it has %d, dispose of some", j.ID, n)
 	}
+	if c.Trigger == SavepointUpgrade {
+		if err := j.checkUpgradeSavepoint(c); err != nil {
+			return err
+		}
+	}
 	result := t.beginCheckpoint(j, &BeginCheckpoint{Header: c.Header, Job: c.Job, Attempt: c.Attempt, Trigger: TriggerSavepoint})
 	id, ok := result.(dataflow.CheckpointID)
 	if !ok {
@@ -29,6 +34,9 @@ func (t *transition) beginSavepoint(j *Job, c *BeginSavepoint) any {
 		ID: id, Key: c.Header.Key, Format: c.Format, Directory: bounded(c.Directory, keyBytesMax), Trigger: c.Trigger,
 		Stop: c.Stop, Drain: c.Drain, Cancel: c.Cancel, Status: SavepointTaking, BegunAt: t.Now,
 	})
+	if c.Trigger == SavepointUpgrade {
+		j.changeUpgrade().Savepoint = id
+	}
 	t.put(j)
 	t.savepointEvent(j, id, SavepointTaking)
 	return id
@@ -71,7 +79,7 @@ func (j *Job) standing() (n int) {
 // savepoint that stops the job owes commits: from any other the job goes on, and
 // may restore below it.
 func asSavepoint(r *catalog.Record, s *Savepoint) {
-	r.Savepoint, r.Owed = true, r.Owed && s.Stop
+	r.Savepoint, r.Owed = s.Trigger != SavepointUpgrade, r.Owed && s.Stop // the next program's attempts restore an upgrade's
 	r.Holds = map[string]bool{SavepointHold: true}
 }
 
@@ -91,6 +99,8 @@ func (t *transition) savepointTaken(j *Job, c *CompleteCheckpoint) {
 	})
 	t.savepointEvent(j, c.ID, status)
 	switch {
+	case s.Trigger == SavepointUpgrade:
+		t.swap(j, c.ID)
 	case s.Cancel:
 		t.endAttempt(j, fmt.Sprintf("savepoint %d cancelled the job", c.ID))
 		t.endJob(j, Cancelling)
@@ -106,6 +116,9 @@ func (t *transition) failSavepoint(j *Job, id dataflow.CheckpointID, reason stri
 	j.changeSavepoint(id, func(s *Savepoint) {
 		s.Status, s.Reason, s.EndedAt = SavepointFailed, reason, t.Now
 	})
+	if u := j.upgrading(); u != nil && u.Savepoint == id {
+		t.notSaved(j, fmt.Sprintf("savepoint %d: %s", id, reason))
+	}
 	t.savepointEvent(j, id, SavepointFailed)
 	if failed := len(j.Savepoints) - j.standing(); failed > failedSavepointsMax {
 		i := slices.IndexFunc(j.Savepoints, func(s Savepoint) bool { return s.Status == SavepointFailed })

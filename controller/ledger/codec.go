@@ -43,6 +43,8 @@ const (
 	kindBeginSavepoint   kind = 21
 	kindFinishSavepoint  kind = 22
 	kindDisposeSavepoint kind = 23
+	kindBeginUpgrade     kind = 24
+	kindEndUpgrade       kind = 25
 	kindReleaseOrigin    kind = 26
 )
 
@@ -82,7 +84,7 @@ func must[T any](v T, err error) T {
 // asked of them (I8).
 func VersionOf(c Command) int {
 	switch c := c.(type) {
-	case *BeginSavepoint, *FinishSavepoint, *DisposeSavepoint, *SetOptions, *ReleaseOrigin, *PinCheckpoint:
+	case *BeginSavepoint, *FinishSavepoint, *DisposeSavepoint, *SetOptions, *ReleaseOrigin, *PinCheckpoint, *BeginUpgrade, *EndUpgrade:
 		return 3
 	case *BeginCheckpoint:
 		if len(c.Triggers) > 0 {
@@ -166,6 +168,8 @@ var prototypes = [...]func() Command{
 	kindBeginSavepoint:     func() Command { return new(BeginSavepoint) },
 	kindFinishSavepoint:    func() Command { return new(FinishSavepoint) },
 	kindDisposeSavepoint:   func() Command { return new(DisposeSavepoint) },
+	kindBeginUpgrade:       func() Command { return new(BeginUpgrade) },
+	kindEndUpgrade:         func() Command { return new(EndUpgrade) },
 	kindReleaseOrigin:      func() Command { return new(ReleaseOrigin) },
 }
 
@@ -236,6 +240,10 @@ func kindOf(c Command) kind {
 		return kindFinishSavepoint
 	case *DisposeSavepoint:
 		return kindDisposeSavepoint
+	case *BeginUpgrade:
+		return kindBeginUpgrade
+	case *EndUpgrade:
+		return kindEndUpgrade
 	case *ReleaseOrigin:
 		return kindReleaseOrigin
 	}

@@ -98,6 +98,9 @@ func (s *State) ArtifactsInUse() map[string]bool {
 	for _, j := range s.Jobs {
 		if !j.Status.Terminal() || j.Catalog.Last() != nil {
 			use[j.Artifact] = true
+			if u := j.upgrading(); u != nil {
+				use[u.Other.Artifact] = true
+			}
 		}
 	}
 	return use

@@ -168,6 +168,7 @@ func TestUnknownJobs(t *testing.T) {
 		&StartAttempt{Job: "x"}, &FailAttempt{Job: "x"}, &AttemptRunning{Job: "x"}, &BeginCheckpoint{Job: "x"},
 		&CompleteCheckpoint{Job: "x"}, &AbortCheckpoint{Job: "x"}, &ConfirmCommits{Job: "x"}, &FinishJob{Job: "x"},
 		&CancelJob{Job: "x"}, &DeleteCheckpoint{Job: "x"}, &ForgetGarbage{Job: "x"}, &ReleaseOrigin{Job: "x"},
+		&BeginUpgrade{Job: "x"}, &EndUpgrade{Job: "x"},
 	} {
 		w.refused(c, ErrNoJob)
 	}

@@ -168,6 +168,19 @@ func (w *world) anything(t *rapid.T, j *Job) Command {
 		return &SuspendJob{Job: id, Attempt: attempt, Object: object, Reason: "damaged"}
 	case kindResumeJob:
 		return &ResumeJob{Job: id, ID: cp}
+	case kindBeginUpgrade:
+		return &BeginUpgrade{
+			Header: Header{Key: fmt.Sprintf("upgrade-%d", len(w.log))}, Job: id, HealthyWithin: 1,
+			Program: Program{Artifact: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "artifact"), Graph: []byte("{}"), Options: j.Options},
+		}
+	case kindBeginSavepoint:
+		if u := j.upgrading(); u != nil && u.Savepoint == 0 {
+			return &BeginSavepoint{Header: Header{Key: u.Key}, Job: id, Attempt: attempt, Format: dataflow.Native, Trigger: SavepointUpgrade, Stop: true}
+		}
+	case kindEndUpgrade:
+		if u := j.upgrading(); u != nil && rarely {
+			return &EndUpgrade{Job: id, Savepoint: u.Savepoint, Reason: "r"}
+		}
 	case kindReleaseOrigin:
 		return &ReleaseOrigin{Job: id}
 	case kindPinCheckpoint:

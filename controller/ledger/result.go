@@ -26,7 +26,7 @@ var refusals = []error{
 	nil, ErrStaleTerm, ErrStaleAttempt, ErrEndedIncarnation, ErrNoJob, ErrJobExists,
 	ErrJobEnded, ErrNotRunning, ErrNotPending, ErrNoCheckpoint, ErrCheckpointNeeded,
 	ErrMarkedObject, ErrTooManyPending, ErrInvalid, ErrNotSuspended, ErrDamaged,
-	ErrNoSavepoint, ErrSavepointBusy, ErrStopping, ErrTooManySavepoints, ErrNotEnded,
+	ErrNoSavepoint, ErrSavepointBusy, ErrStopping, ErrTooManySavepoints, ErrNotEnded, ErrUpgrading,
 }
 
 // remembered is the first result of a keyed command.

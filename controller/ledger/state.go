@@ -199,6 +199,8 @@ type Job struct {
 	Savepoints []Savepoint `cbor:"35,keyasint,omitempty"` // by id; see savepoint.go
 	// Origin is what the job started from; nil: from the beginning.
 	Origin *Origin `cbor:"40,keyasint,omitempty"`
+	// Upgrade is the newest upgrade; nil: there was none.
+	Upgrade *Upgrade `cbor:"45,keyasint,omitempty"`
 }
 
 // Resumed is ResumeJob's result.
@@ -259,6 +261,7 @@ const (
 	EventCommitsConfirmed    EventType = "commits_confirmed"
 	EventCheckpointDeleted   EventType = "checkpoint_deleted"
 	EventSavepoint           EventType = "savepoint"       // Detail: its new status, or gone
+	EventUpgrade             EventType = "upgrade"         // Detail: how it stands
 	EventOriginReleased      EventType = "origin_released" // Detail: the parent
 	EventCheckpointPinned    EventType = "checkpoint_pinned"
 	EventCheckpointUnpinned  EventType = "checkpoint_unpinned"

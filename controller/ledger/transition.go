@@ -108,6 +108,10 @@ func (t *transition) applyTo(j *Job, c Command) any {
 		return t.finishSavepoint(j, c)
 	case *DisposeSavepoint:
 		return t.disposeSavepoint(j, c)
+	case *BeginUpgrade:
+		return t.beginUpgrade(j, c)
+	case *EndUpgrade:
+		return t.endUpgrade(j, c)
 	case *ReleaseOrigin:
 		return t.releaseOrigin(j)
 	}
@@ -151,6 +155,10 @@ func jobOf(c Command) dataflow.JobID {
 	case *FinishSavepoint:
 		return c.Job
 	case *DisposeSavepoint:
+		return c.Job
+	case *BeginUpgrade:
+		return c.Job
+	case *EndUpgrade:
 		return c.Job
 	case *ReleaseOrigin:
 		return c.Job
