@@ -232,7 +232,9 @@ func (a *agent) obey(m *wire.LeaderMessage) {
 		if err != nil {
 			a.c.t.Error(err)
 		}
-		a.send(&wire.AgentMessage{Body: &wire.AgentMessage_PlanResult{PlanResult: &wire.PlanResult{Request: body.Plan.Request, Graph: graph}}})
+		a.send(&wire.AgentMessage{Body: &wire.AgentMessage_PlanResult{PlanResult: &wire.PlanResult{
+			Request: body.Plan.Request, Graph: graph, Match: a.c.matchOf(body.Plan),
+		}}})
 	case *wire.LeaderMessage_Deploy:
 		a.deploy(body.Deploy)
 	case *wire.LeaderMessage_Start:
@@ -273,6 +275,8 @@ func (a *agent) deploy(d *wire.Deploy) {
 	if a.damaged != "" && d.RestoreCheckpoint > 0 && a.needs(d, a.damaged) {
 		s.State, s.Reason = wire.ProcessState_PROCESS_STATE_FAILED, "object "+a.damaged+": object not found"
 		s.Class, s.Object = wire.FailureClass_FAILURE_CLASS_RESTORE_OBJECT, a.damaged
+	} else if a.c.behaviour(d.ArtifactSha256) == programFails {
+		s.State, s.Reason = wire.ProcessState_PROCESS_STATE_FAILED, "it panics"
 	} else {
 		a.processes[d.Job] = &fakeProcess{status: s, order: d}
 	}
@@ -325,7 +329,7 @@ func (a *agent) endOfData(job dataflow.JobID) {
 // trigger takes the checkpoint: one object, one transaction.
 func (a *agent) trigger(t *wire.Trigger) {
 	p := a.processes[t.Job]
-	if p == nil || p.status.Attempt != t.Attempt {
+	if p == nil || p.status.Attempt != t.Attempt || a.c.behaviour(p.order.ArtifactSha256) == programHangs {
 		return
 	}
 	if t.Afterwards != wire.Afterwards_AFTERWARDS_GO_ON {

@@ -76,7 +76,7 @@ func jobView(record *ledger.Job) (*wire.GetJobResponse, error) {
 	}
 	v := &wire.GetJobResponse{
 		Summary: summary(record), Graph: record.Graph, Options: options, ArtifactSha256: record.Artifact, Args: record.Args,
-		Damage: damageView(record),
+		Damage: damageView(record), Upgrade: upgradeText(record, time.Now()),
 	}
 	if record.Status == ledger.Restarting {
 		v.RestartAtUnixMs = record.NotBefore

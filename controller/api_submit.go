@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -54,16 +55,40 @@ func (s controlService) submit(ctx context.Context, r *wire.SubmitJobRequest) (d
 	if err := l.needArtifact(ctx, r.ArtifactSha256); err != nil {
 		return "", err
 	}
-	graph, err := l.planArtifact(ctx, r)
+	plan, err := l.planArtifact(ctx, r, nil)
 	if err != nil {
 		return "", err
 	}
-	cmd, err := submission(graph, over, r)
+	cmd, err := submission(plan.graph, over, r)
 	if err != nil {
 		return "", err
 	}
 	cmd.Header = l.header(r.Key)
 	return l.commitJob(ctx, cmd)
+}
+
+// planned is what a program's plan came to.
+type planned struct {
+	graph *dataflow.Graph
+	match []byte // engine.Match as JSON; nil without a restore point
+}
+
+// refusal is why the program does not fit its restore point, in the words that the
+// restore itself would use; nil if it fits.
+func (p planned) refusal() error {
+	var match struct {
+		Refusals []string `json:"refusals"`
+	}
+	if len(p.match) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(p.match, &match); err != nil {
+		return fmt.Errorf("the program's match: %w", err)
+	}
+	if len(match.Refusals) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(match.Refusals, "; "))
 }
 
 func decodeOptions(data []byte) (o dataflow.Options, err error) {
@@ -91,28 +116,28 @@ func (l *leader) needArtifact(ctx context.Context, sha256 string) error {
 }
 
 // planArtifact has a worker of the right platform run the program's plan. A
-// controller never runs a job's code.
-func (l *leader) planArtifact(ctx context.Context, r *wire.SubmitJobRequest) (*dataflow.Graph, error) {
+// controller never runs a job's code. With a restore point the program matches itself with that.
+func (l *leader) planArtifact(ctx context.Context, r *wire.SubmitJobRequest, point *wire.RestorePoint) (planned, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, planTimeout,
 		fmt.Errorf("no worker planned artifact %.12s within %v: %w", r.ArtifactSha256, planTimeout, errNotReady))
 	defer cancel()
 	answer, err := l.ask(ctx, func() (*worker, error) { return l.planner(r.Platform) }, func(id string) *wire.LeaderMessage {
 		return &wire.LeaderMessage{Body: &wire.LeaderMessage_Plan{Plan: &wire.Plan{
-			Request: id, ArtifactSha256: r.ArtifactSha256, Args: r.Args, Parallelism: r.Parallelism,
+			Request: id, ArtifactSha256: r.ArtifactSha256, Args: r.Args, Parallelism: r.Parallelism, Restore: point,
 		}}}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("plan: %w", err)
+		return planned{}, fmt.Errorf("plan: %w", err)
 	}
 	result := answer.GetPlanResult()
 	if result.Error != "" {
-		return nil, fmt.Errorf("the program refused to plan: %s: %w", result.Error, errInvalid)
+		return planned{}, fmt.Errorf("the program refused to plan: %s: %w", result.Error, errInvalid)
 	}
 	graph := &dataflow.Graph{}
 	if err := json.Unmarshal(result.Graph, graph); err != nil {
-		return nil, fmt.Errorf("the program's plan is no graph: %w: %w", err, errInvalid)
+		return planned{}, fmt.Errorf("the program's plan is no graph: %w: %w", err, errInvalid)
 	}
-	return graph, nil
+	return planned{graph, result.Match}, nil
 }
 
 // submission checks the graph with the options that the request gives, and

@@ -109,6 +109,9 @@ func deployment(cluster string, record *ledger.Job) (*wire.Deploy, error) {
 		RestoreCheckpoint: uint64(e.Restore), RestoreKey: e.Metadata.Key, RestoreSize: e.Metadata.Size, RestoreSha256: e.Metadata.SHA256,
 		CommitsKnown: uint64(record.Committed), Parallelism: int32(record.Parallelism),
 	}
+	if record.DropsState(e.Restore) && d.Restore == nil {
+		d.Restore = &wire.RestorePoint{AllowNonRestoredState: true} // without a key: of the job's own checkpoint
+	}
 	for _, p := range e.Placement {
 		d.Placements = append(d.Placements, &wire.Placement{
 			Subtask: &wire.Subtask{Vertex: int32(p.Task.Vertex), Index: int32(p.Task.Subtask)},

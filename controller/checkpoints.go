@@ -236,9 +236,11 @@ func (l *leader) checkpointCompleted(j *job, attempt dataflow.Attempt, cmd *ledg
 	if l.savepointOf(j.id, cmd.ID) != nil {
 		l.keepSavepoints()
 	}
-	if record := l.record(j.id); record != nil && record.Status.Ending() { // a savepoint stopped it
+	if record := l.record(j.id); record != nil && (record.Status.Ending() || record.Status == ledger.Restarting) { // a savepoint stopped it, or swapped its program
 		l.drive(j)
 		return
+	} else if record != nil {
+		l.upgradeOn(j, record)
 	}
 	for _, id := range completed.Aborted {
 		l.step(j, coordinator.Aborted{ID: id})

@@ -67,6 +67,7 @@ var errorCodes = []struct {
 	{ledger.ErrCheckpointNeeded, codes.FailedPrecondition},
 	{ledger.ErrNotSuspended, codes.FailedPrecondition},
 	{ledger.ErrSavepointBusy, codes.FailedPrecondition},
+	{ledger.ErrUpgrading, codes.FailedPrecondition},
 	{ledger.ErrStopping, codes.FailedPrecondition},
 	{ledger.ErrTooManySavepoints, codes.ResourceExhausted},
 	{ledger.ErrDamaged, codes.FailedPrecondition},

@@ -38,6 +38,7 @@ type cluster struct {
 	orders      []order
 	agents      map[string]*agent
 	graph       *dataflow.Graph
+	behaviours  map[string]string // of programs, by artifact; set before they are planned
 	machines    [3]*ledger.Ledger // the newest of each node
 	watching    [3]*watchers
 	configure   []func(*Config) // of each controller

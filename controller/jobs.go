@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"time"
@@ -25,6 +26,7 @@ type job struct {
 	restore  dataflow.CheckpointID
 	graph    *dataflow.Graph // decoded once
 	plan     *dataflow.Plan
+	decoded  []byte                // what graph and plan were made of
 	previous []scheduler.Placement // of the newest attempt, also when it is over
 	seen     *ledger.Job           // by the latest drive
 
@@ -44,8 +46,11 @@ type job struct {
 	tick         *appointment
 	triggers     map[string][]chan<- triggered        // who asked for a checkpoint, by key
 	wishes       map[string]coordinator.SavepointWish // those of them who asked for a savepoint
-	periodic     bool                                 // an automatic savepoint is asked for and has not begun
-	confirming   bool                                 // a ConfirmCommits is under way
+	upgrade      upgradeSeen
+	saving       string       // key of the upgrade whose savepoint is asked for
+	trial        *appointment // the new program of an upgrade has to be healthy then
+	periodic     bool         // an automatic savepoint is asked for and has not begun
+	confirming   bool         // a ConfirmCommits is under way
 
 	swept    bool     // no process of the newest attempt is left, as far as orders can tell
 	finisher *session // commits what is owed after the job ran
@@ -144,6 +149,7 @@ func (l *leader) drive(j *job) {
 	if e := record.Execution; e != nil && !e.Ended && e.Attempt != j.attempt {
 		l.takeUp(j, e)
 	}
+	defer l.upgradeOn(j, record)
 	switch {
 	case record.Status.Terminal():
 		l.retire(j)
@@ -233,6 +239,7 @@ func (l *leader) retire(j *job) {
 	l.stopCoordinating(j)
 	l.agenda.cancel(j.restart)
 	l.agenda.cancel(j.retry)
+	l.agenda.cancel(j.trial)
 	for key := range j.triggers {
 		l.answerTriggers(j, []string{key}, triggered{err: ledger.ErrJobEnded})
 	}
@@ -258,11 +265,12 @@ func (l *leader) restartIn(j *job, d time.Duration) {
 	})
 }
 
-// decode reads the graph and the plan of the record, once.
+// decode reads the graph and the plan of the record, once for each program.
 func (j *job) decode(record *ledger.Job) (err error) {
-	if j.plan != nil {
+	if j.plan != nil && bytes.Equal(j.decoded, record.Graph) {
 		return nil
 	}
 	j.graph, j.plan, err = decodeGraph(record.Graph)
+	j.decoded = record.Graph
 	return err
 }

@@ -28,6 +28,15 @@ const (
 	StepPinned          = "pin: held or let go"     // by Raft
 )
 
+// The steps of upgrades. Those of the savepoint come between the first two.
+const (
+	StepUpgradeBegun      = "upgrade: begun"           // Raft has the new program beside the old one
+	StepUpgradeSwapped    = "upgrade: swapped"         // the savepoint is complete, the new program is the job's
+	StepUpgradeHealthy    = "upgrade: healthy"         // the new program has completed a checkpoint
+	StepUpgradeRolledBack = "upgrade: rolled back"     // the old program is the job's again
+	StepUpgradeFailed     = "upgrade: nothing changed" // its savepoint was not taken
+)
+
 // Steps are all steps, so that a test can try each.
 var Steps = []string{
 	StepSavepointBegun, StepSavepointTriggered, StepSavepointMetadata, StepSavepointComplete, StepSavepointOutcome,
@@ -35,6 +44,7 @@ var Steps = []string{
 	StepSavepointDisposing, StepSavepointFolderGone, StepSavepointGone,
 	StepStopCommitsOrdered, StepStopCommitsDone,
 	StepDeleteDropped, StepDeleteObjects, StepDeleteForgotten, StepPinned,
+	StepUpgradeBegun, StepUpgradeSwapped, StepUpgradeHealthy, StepUpgradeRolledBack, StepUpgradeFailed,
 }
 
 // passed tells whoever watches (Config.Passed) that the leader has done a step.

@@ -36,7 +36,7 @@ func (p *process) readOrigin(ctx context.Context, o *wire.RestorePoint) (r *engi
 	}
 	r = &engine.Restore{
 		Checkpoint: m.Checkpoint, Attempt: m.Attempt, KeyGroups: m.KeyGroups, Processes: m.Processes,
-		Origin: true, OwnTransactions: o.OwnTransactions, Copy: o.Copy,
+		Origin: true, OwnTransactions: o.OwnTransactions, Copy: o.Copy, AllowNonRestored: o.AllowNonRestoredState,
 	}
 	if o.Store != "" {
 		r.Bucket = bucket
@@ -49,7 +49,7 @@ func (p *process) readOrigin(ctx context.Context, o *wire.RestorePoint) (r *engi
 
 // restore reads what to start from; nil starts from the beginning.
 func (e *execution) restore(ctx context.Context) (r *engine.Restore, closeBucket func() error, err error) {
-	if o := e.order.Restore; o != nil {
+	if o := e.order.Restore; o.GetKey() != "" {
 		return e.process.readOrigin(ctx, o)
 	}
 	closeBucket = func() error { return nil }
@@ -65,5 +65,6 @@ func (e *execution) restore(ctx context.Context) (r *engine.Restore, closeBucket
 		return nil, nil, fmt.Errorf("restore checkpoint %d: %s holds checkpoint %d", e.order.RestoreCheckpoint, e.order.RestoreKey, r.Checkpoint)
 	}
 	r.CommitsKnown = dataflow.CheckpointID(e.order.CommitsKnown)
+	r.AllowNonRestored = e.order.GetRestore().GetAllowNonRestoredState() // after an upgrade that may drop state
 	return r, closeBucket, nil
 }
