@@ -97,7 +97,7 @@ type tree struct {
 // AddCommands adds the admin commands and their global flags to root.
 func AddCommands(root *cobra.Command, stdout, stderr io.Writer) {
 	t := &tree{stdout: stdout, stderr: stderr}
-	for _, c := range []*cobra.Command{t.cluster(), t.worker(), t.job(), t.checkpoint(), t.savepoint(), t.state()} {
+	for _, c := range []*cobra.Command{t.cluster(), t.worker(), t.job(), t.checkpoint(), t.savepoint(), t.state(), t.gc()} {
 		f := c.PersistentFlags()
 		f.StringVar(&t.controllers, "controllers", "", "controllers to ask, as a,b,c (default $"+ControllersEnv+", then "+DefaultController+")")
 		f.StringVarP(&t.output, "output", "o", "table", "output format: table or json")

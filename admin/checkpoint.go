@@ -20,15 +20,31 @@ func (t *tree) checkpoint() *cobra.Command {
 		return &cobra.Command{Use: use, Short: short, Args: Args(cobra.ExactArgs(n)), ValidArgsFunction: complete, RunE: t.run(work)}
 	}
 	return group("checkpoint", "List, look at, trigger, delete, verify and compare checkpoints",
-		command("list JOB", "List a job's checkpoints: in flight, completed and failed", 1, t.checkpointList),
-		command("show JOB CHECKPOINT", "Show each operator's bytes and the time of each phase", 2, t.checkpointShow),
+		t.checkpointListCommand(), t.checkpointShowCommand(), t.checkpointHistoryCommand(),
 		t.checkpointTriggerCommand(),
 		command("delete JOB CHECKPOINT", "Drop a completed checkpoint from the catalog", 2, t.checkpointDelete),
+		t.checkpointPinCommand("pin"), t.checkpointPinCommand("unpin"), t.checkpointWhyCommand(),
 		t.checkpointVerifyCommand(), t.checkpointDiffCommand())
 }
 
-func (t *tree) checkpointList(ctx context.Context, c *Client, given []string) error {
-	r, err := call(ctx, c, "checkpoint list", wire.ControlClient.ListCheckpoints, &wire.ListCheckpointsRequest{Job: given[0]})
+func (t *tree) checkpointListCommand() *cobra.Command {
+	var limit int
+	cmd := &cobra.Command{
+		Use: "list JOB", Short: "List a job's checkpoints: in flight, completed and failed", Args: Args(cobra.ExactArgs(1)), ValidArgsFunction: t.completeJob,
+		Example: "  cairn checkpoint list flights-k3x9qa\n  cairn checkpoint list flights-k3x9qa --limit 20",
+		RunE: t.run(func(ctx context.Context, c *Client, given []string) error {
+			return t.checkpointList(ctx, c, given[0], limit)
+		}),
+	}
+	cmd.Flags().IntVar(&limit, "limit", 0, "at most so many, the newest; 0: all")
+	return cmd
+}
+
+func (t *tree) checkpointList(ctx context.Context, c *Client, job string, limit int) error {
+	if limit < 0 {
+		return usagef("--limit %d: give a number above 0, or 0 for all", limit)
+	}
+	r, err := call(ctx, c, "checkpoint list", wire.ControlClient.ListCheckpoints, &wire.ListCheckpointsRequest{Job: job, Limit: int32(limit)})
 	if err != nil {
 		return err
 	}
@@ -46,9 +62,24 @@ func (t *tree) checkpointList(ctx context.Context, c *Client, given []string) er
 			state, uploaded, puts = bytesText(k.StateBytes), bytesText(k.UploadedBytes), fmt.Sprint(k.Puts)
 		}
 		rows = append(rows, []string{fmt.Sprint(k.Id), k.Status, dash(k.Trigger), fmt.Sprint(k.Attempt), terms(k), timeText(k.BegunUnixMs), duration,
-			state, uploaded, puts, yes(k.Restorable), dash(k.Reason)})
+			state, uploaded, puts, restorableText(k), dash(k.Reason)})
 	}
-	return table(t.stdout, ">ID STATUS TRIGGER >ATTEMPT TERM BEGUN >DURATION >STATE >UPLOADED >PUTS RESTORABLE REASON", rows)
+	if err := table(t.stdout, ">ID STATUS TRIGGER >ATTEMPT TERM BEGUN >DURATION >STATE >UPLOADED >PUTS RESTORABLE REASON", rows); err != nil || r.LeftOut == 0 {
+		return err
+	}
+	_, err = fmt.Fprintf(t.stdout, "\n%s left out: --limit 0 lists all\n", plural(int64(r.LeftOut), "older checkpoint"))
+	return err
+}
+
+// restorableText says whether a checkpoint can be restored, and how a person keeps it.
+func restorableText(k *wire.CheckpointView) string {
+	switch {
+	case k.Pinned:
+		return "pinned"
+	case k.Restorable && k.Savepoint != "":
+		return "savepoint"
+	}
+	return yes(k.Restorable)
 }
 
 // measured tells whether the checkpoint has figures: it completed, and not

@@ -7,16 +7,43 @@ import (
 	"slices"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/cairnstream/cairn/checkpointstore"
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/snapshot"
 	"github.com/cairnstream/cairn/wire"
 )
 
+func (t *tree) checkpointShowCommand() *cobra.Command {
+	var pending bool
+	cmd := &cobra.Command{
+		Use:   "show JOB CHECKPOINT",
+		Short: "Show each operator's bytes and the time of each phase",
+		Long: "Show each operator's bytes and the time of each phase.\n\n" +
+			"With --pending, without a number: the oldest checkpoint in flight, and who waits for whom.",
+		Example:           "  cairn checkpoint show flights-k3x9qa 41\n  cairn checkpoint show flights-k3x9qa --pending",
+		ValidArgsFunction: t.completeCheckpoint,
+	}
+	cmd.Flags().BoolVar(&pending, "pending", false, "the oldest checkpoint in flight")
+	cmd.Args = Args(func(cmd *cobra.Command, given []string) error {
+		if pending {
+			return cobra.ExactArgs(1)(cmd, given)
+		}
+		return cobra.ExactArgs(2)(cmd, given)
+	})
+	cmd.RunE = t.run(t.checkpointShow)
+	return cmd
+}
+
+// checkpointShow shows the checkpoint that is given, or without one what is in flight.
 func (t *tree) checkpointShow(ctx context.Context, c *Client, given []string) error {
-	id, err := checkpointID(given[1])
-	if err != nil {
-		return err
+	var id uint64
+	if len(given) > 1 {
+		var err error
+		if id, err = checkpointID(given[1]); err != nil {
+			return err
+		}
 	}
 	r, err := call(ctx, c, "checkpoint show", wire.ControlClient.GetCheckpoint, &wire.GetCheckpointRequest{Job: given[0], Checkpoint: id})
 	if err != nil {
@@ -46,8 +73,8 @@ func showCheckpoint(w io.Writer, job string, r *wire.GetCheckpointResponse, meta
 			return err
 		}
 	}
-	if meta == nil {
-		return nil
+	if err := alignmentTable(w, r.Alignments, time.Now()); err != nil || meta == nil {
+		return err
 	}
 	fmt.Fprintln(w)
 	if err := operatorTable(w, operatorSums(meta)); err != nil {
@@ -71,8 +98,14 @@ func checkpointHead(w io.Writer, job string, r *wire.GetCheckpointResponse) {
 	for _, p := range r.WaitingFor {
 		fmt.Fprintf(w, "waiting for %s\n", p)
 	}
+	for _, holder := range k.Holds {
+		fmt.Fprintf(w, "kept: %s\n", holder)
+	}
 	if measured(k) {
 		fmt.Fprintf(w, "state %s, uploaded %s in %s\n", bytesText(k.StateBytes), bytesText(k.UploadedBytes), plural(k.Puts, "object"))
+		if k.InFlightBytes > 0 {
+			fmt.Fprintf(w, "barriers overtook %s of records, which are kept (%s)\n", bytesText(k.InFlightBytes), k.Mode)
+		}
 	}
 	if k.Restorable {
 		fmt.Fprintf(w, "restorable from %s (%s)\n", k.MetadataKey, bytesText(k.MetadataSize))

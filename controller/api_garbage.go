@@ -133,6 +133,7 @@ func (l *leader) findGarbage(ctx context.Context, grace time.Duration) (found []
 			response.Left++
 		case v.garbage && len(found) < garbageMax:
 			found = append(found, info.Key)
+			response.Garbage++
 			response.Bytes += info.Size
 		default:
 			return nil

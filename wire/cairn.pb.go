@@ -7283,10 +7283,11 @@ func (x *CollectGarbageRequest) GetGraceMs() int64 {
 
 type CollectGarbageResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Objects       []*GarbageObject       `protobuf:"bytes,1,rep,name=objects,proto3" json:"objects,omitempty"`
+	Objects       []*GarbageObject       `protobuf:"bytes,1,rep,name=objects,proto3" json:"objects,omitempty"`  // oldest first, at most 10,000
 	Bytes         int64                  `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`     // of all
 	Deleted       int64                  `protobuf:"varint,3,opt,name=deleted,proto3" json:"deleted,omitempty"` // objects
 	Left          int64                  `protobuf:"varint,4,opt,name=left,proto3" json:"left,omitempty"`       // garbage that is too young, or whose writer may live
+	Garbage       int64                  `protobuf:"varint,5,opt,name=garbage,proto3" json:"garbage,omitempty"` // objects; at most so many as one call deletes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -7345,6 +7346,13 @@ func (x *CollectGarbageResponse) GetDeleted() int64 {
 func (x *CollectGarbageResponse) GetLeft() int64 {
 	if x != nil {
 		return x.Left
+	}
+	return 0
+}
+
+func (x *CollectGarbageResponse) GetGarbage() int64 {
+	if x != nil {
+		return x.Garbage
 	}
 	return 0
 }
@@ -9194,12 +9202,13 @@ const file_cairn_proto_rawDesc = "" +
 	"\x03why\x18\x03 \x01(\tR\x03why\"K\n" +
 	"\x15CollectGarbageRequest\x12\x17\n" +
 	"\adry_run\x18\x01 \x01(\bR\x06dryRun\x12\x19\n" +
-	"\bgrace_ms\x18\x02 \x01(\x03R\agraceMs\"\x8f\x01\n" +
+	"\bgrace_ms\x18\x02 \x01(\x03R\agraceMs\"\xa9\x01\n" +
 	"\x16CollectGarbageResponse\x121\n" +
 	"\aobjects\x18\x01 \x03(\v2\x17.cairn.v1.GarbageObjectR\aobjects\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\x12\x18\n" +
 	"\adeleted\x18\x03 \x01(\x03R\adeleted\x12\x12\n" +
-	"\x04left\x18\x04 \x01(\x03R\x04left\"\x9d\x01\n" +
+	"\x04left\x18\x04 \x01(\x03R\x04left\x12\x18\n" +
+	"\agarbage\x18\x05 \x01(\x03R\agarbage\"\x9d\x01\n" +
 	"\rGarbageObject\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12(\n" +

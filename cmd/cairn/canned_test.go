@@ -26,6 +26,8 @@ type canned struct {
 	logs        *wire.JobLogsResponse
 	checkpoints *wire.ListCheckpointsResponse
 	checkpoint  map[uint64]*wire.GetCheckpointResponse
+	why         map[string]*wire.WhyObjectResponse
+	garbage     *wire.CollectGarbageResponse
 }
 
 const running, failed = "flights-a1b2c3", "orders-d4e5f6"
@@ -51,6 +53,7 @@ func newCanned() canned {
 	}}
 	c.cannedJobs()
 	c.cannedCheckpoints()
+	c.cannedGarbage()
 	return c
 }
 
@@ -133,21 +136,45 @@ func cannedSubtasks() []*wire.SubtaskView {
 	}
 }
 
+// cannedGarbage explains an object that several need, and one that nothing does.
+func (c *canned) cannedGarbage() {
+	const prefix = "c0ffee00c0ffee00/jobs/" + running + "/"
+	c.why = map[string]*wire.WhyObjectResponse{
+		prefix + "1/aaaaaaaaaaaaaaa1/000000000007.0": {Kind: "state", Job: running, Reasons: []*wire.ObjectReason{
+			{Job: running, Checkpoint: 39, Why: "pinned"}, {Job: running, Checkpoint: 41, Why: "the newest checkpoint"}, {Job: running, Checkpoint: 41, Why: "sinks owe its commits"},
+		}},
+		prefix + "1/aaaaaaaaaaaaaaa3/000000000009.0": {Kind: "state", Job: running,
+			Fate: "attempt 1 has ended, and no checkpoint refers to it: the background sweep deletes it, `cairn gc` at once"},
+	}
+	c.garbage = &wire.CollectGarbageResponse{Bytes: 5 << 20, Garbage: 1, Left: 1, Objects: []*wire.GarbageObject{
+		{Key: prefix + "1/aaaaaaaaaaaaaaa3/000000000009.0", Size: 5 << 20, ModifiedUnixMs: c.ago(2 * time.Hour),
+			Origin: "job " + running + ", attempt 1, process aaaaaaaaaaaaaaa3", Why: "attempt 1 has ended, and no checkpoint refers to it"},
+		{Key: prefix + "2/aaaaaaaaaaaaaaa1/000000000044.0", Size: 1 << 20, ModifiedUnixMs: c.ago(time.Hour), Kept: true,
+			Origin: "job " + running + ", attempt 2, process aaaaaaaaaaaaaaa1", Why: "its writer may live: attempt 2 has not ended, and may still name it in a checkpoint"},
+	}}
+}
+
 func (c *canned) cannedCheckpoints() {
 	done := &wire.CheckpointView{
 		Id: 41, Attempt: 2, Status: "completed", BegunUnixMs: begun, EndedUnixMs: begun + 182, DurationMs: 182.4, BegunTerm: 3, EndedTerm: 4,
 		MetadataKey: "c0ffee00c0ffee00/jobs/" + running + "/metadata/000000000041-t4-5891b5b522d5df08", MetadataSize: 2311,
 		StateBytes: 81_321_474, UploadedBytes: 312_345, Puts: 4, Restorable: true, CommitsOwed: true,
 		StartDelayMs: 1.2, AlignMs: 14.75, SyncMs: 0.31, AsyncMs: 120, CommitMs: 9.5, Trigger: "periodic",
+		Mode: "unaligned", InFlightBytes: 40_960,
 	}
 	pending := &wire.CheckpointView{Id: 42, Attempt: 2, Status: "pending", BegunUnixMs: begun + 500, BegunTerm: 4, Trigger: "manual"}
 	timedOut := &wire.CheckpointView{
 		Id: 40, Attempt: 2, Status: "failed", BegunUnixMs: begun - 600_500, EndedUnixMs: begun - 500, DurationMs: 600_000, BegunTerm: 3, EndedTerm: 3,
-		Trigger: "periodic", Reason: "timed out after 10m0s: aaaaaaaaaaaaaaa2 on w2 did not acknowledge",
+		Trigger: "periodic", Reason: "timed out after 10m0s: aaaaaaaaaaaaaaa2 on w2 did not acknowledge", Failure: "expired",
 	}
 	c.checkpoints = &wire.ListCheckpointsResponse{Checkpoints: []*wire.CheckpointView{pending, done, timedOut}, Completed: 40, Failed: 1}
 	c.checkpoint = map[uint64]*wire.GetCheckpointResponse{
-		42: {Checkpoint: pending, WaitingFor: []string{"aaaaaaaaaaaaaaa2 on w2"}},
+		42: {Checkpoint: pending, WaitingFor: []string{"aaaaaaaaaaaaaaa2 on w2"}, Alignments: []*wire.AlignmentView{{
+			Subtask: &wire.Subtask{Vertex: 1, Index: 1}, Checkpoint: 42, Waiting: 3,
+			WaitingFor: []*wire.AlignmentChannel{
+				{From: &wire.Subtask{Vertex: 0, Index: 0}, Edge: 1, QueuedBatches: 4}, {From: &wire.Subtask{Vertex: 0, Index: 1}, Edge: 1},
+			},
+		}}},
 		41: {Checkpoint: done, Metadata: cannedMetadata()},
 		40: {Checkpoint: timedOut},
 	}

@@ -178,11 +178,20 @@ func (f *fakeCluster) ListCheckpoints(_ context.Context, r *wire.ListCheckpoints
 	if f.canned.job[r.Job] == nil {
 		return nil, noJob(r.Job)
 	}
-	return f.canned.checkpoints, nil
+	list := proto.CloneOf(f.canned.checkpoints)
+	if n := int(r.Limit); n > 0 && n < len(list.Checkpoints) {
+		list.LeftOut = int32(len(list.Checkpoints) - n)
+		list.Checkpoints = list.Checkpoints[:n]
+	}
+	return list, nil
 }
 
 func (f *fakeCluster) GetCheckpoint(_ context.Context, r *wire.GetCheckpointRequest) (*wire.GetCheckpointResponse, error) {
-	if k := f.canned.checkpoint[r.Checkpoint]; k != nil {
+	id := r.Checkpoint
+	if id == 0 {
+		id = 42 // the one in flight
+	}
+	if k := f.canned.checkpoint[id]; k != nil {
 		return k, nil
 	}
 	return nil, status.Errorf(codes.NotFound, "job %s, checkpoint %d: no such checkpoint", r.Job, r.Checkpoint)
@@ -200,6 +209,28 @@ func (f *fakeCluster) DeleteCheckpoint(_ context.Context, r *wire.DeleteCheckpoi
 		return nil, status.Errorf(codes.FailedPrecondition, "delete checkpoint 41 of job %s: it is the newest completed one of a job that has not ended", r.Job)
 	}
 	return &wire.DeleteCheckpointResponse{}, nil
+}
+
+func (f *fakeCluster) PinCheckpoint(_ context.Context, r *wire.PinCheckpointRequest) (*wire.PinCheckpointResponse, error) {
+	if f.canned.checkpoint[r.Checkpoint] == nil {
+		return nil, status.Errorf(codes.NotFound, "pin checkpoint %d of job %s: no such checkpoint", r.Checkpoint, r.Job)
+	}
+	return &wire.PinCheckpointResponse{}, nil
+}
+
+func (f *fakeCluster) WhyObject(_ context.Context, r *wire.WhyObjectRequest) (*wire.WhyObjectResponse, error) {
+	if why := f.canned.why[r.Key]; why != nil {
+		return why, nil
+	}
+	return &wire.WhyObjectResponse{Kind: "unknown", Fate: "there is no such object in the bucket"}, nil
+}
+
+func (f *fakeCluster) CollectGarbage(_ context.Context, r *wire.CollectGarbageRequest) (*wire.CollectGarbageResponse, error) {
+	found := proto.CloneOf(f.canned.garbage)
+	if !r.DryRun {
+		found.Deleted = found.Garbage
+	}
+	return found, nil
 }
 
 func (f *fakeCluster) SubmitJob(_ context.Context, r *wire.SubmitJobRequest) (*wire.SubmitJobResponse, error) {
