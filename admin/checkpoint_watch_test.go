@@ -49,8 +49,8 @@ func TestHistoryScreenGoesBackOverWhatItDrew(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first, second, drawnOver := strings.Cut(b.String(), "\x1b[13A\r\x1b[J")
-	if !drawnOver || first != second || strings.Count(first, "\n") != 13 {
+	first, second, drawnOver := strings.Cut(b.String(), "\x1b[14A\r\x1b[J")
+	if !drawnOver || first != second || strings.Count(first, "\n") != 14 {
 		t.Fatalf("%d lines first, then %q", strings.Count(first, "\n"), second)
 	}
 }

@@ -23,14 +23,14 @@ func (c *cluster) leftovers(id dataflow.JobID) map[string]bool {
 		return checkpointstore.ObjectKey(snapshot.Run{Prefix: checkpointstore.RunPrefix(l.cluster(), id, attempt, "killed")}, 900)
 	}
 	left := map[string]bool{
-		run(record.EndedAttempts()):     true,  // a killed process's
-		run(record.EndedAttempts() + 1): false, // the next checkpoint may name it
-		checkpointstore.MetadataKey(l.cluster(), id, 1, 1, "0123456789abcdef"):         true, // a dead leader's
+		run(record.EndedAttempts()):                                                    true,  // a killed process's
+		run(record.EndedAttempts() + 1):                                                false, // the next checkpoint may name it
+		checkpointstore.MetadataKey(l.cluster(), id, 1, 1, "0123456789abcdef"):         true,  // a dead leader's
 		checkpointstore.MetadataKey(l.cluster(), id, 1_000_000, 1, "0123456789abcdef"): false,
 		l.cluster() + "/savepoints/" + string(id) + "/000000000001-aa/_metadata":       true, // no such savepoint any more
 		l.cluster() + "/savepoints/" + string(id) + "/000001000000-aa/_metadata":       false,
 		checkpointstore.ArtifactKey(l.cluster(), strings.Repeat("ab", 32)):             false, // its submit may come
-		l.cluster() + "/notes.txt": false, // somebody's
+		l.cluster() + "/notes.txt":                                                     false, // somebody's
 	}
 	for key := range left {
 		if err := c.bucket.Put(c.t.Context(), key, []byte("left"), objectstore.PutOptions{}); err != nil {

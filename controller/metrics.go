@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,7 @@ type metrics struct {
 	proposals            prometheus.Counter
 	term                 prometheus.Gauge
 	isLeader             prometheus.Gauge
+	leads                atomic.Bool
 }
 
 func newMetrics() *metrics {
@@ -44,6 +46,15 @@ func newMetrics() *metrics {
 	return m
 }
 
+// lead notes whether this controller leads.
+func (m *metrics) lead(leads bool) {
+	m.leads.Store(leads)
+	m.isLeader.Set(0)
+	if leads {
+		m.isLeader.Set(1)
+	}
+}
+
 // observe adds what is read from the ledger when it is asked for.
 func (m *metrics) observe(w *world) { m.registry.MustRegister(ledgerCollector{w}) }
 
@@ -55,7 +66,14 @@ var (
 // ledgerCollector counts what the state machine holds.
 type ledgerCollector struct{ world *world }
 
-func (c ledgerCollector) Describe(to chan<- *prometheus.Desc) { to <- jobsDesc; to <- workersDesc }
+func (c ledgerCollector) Describe(to chan<- *prometheus.Desc) {
+	to <- jobsDesc
+	to <- workersDesc
+	for _, m := range jobMetrics {
+		to <- m.desc
+	}
+	to <- failuresDesc
+}
 
 func (c ledgerCollector) Collect(to chan<- prometheus.Metric) {
 	counts := map[ledger.Status]int{}
@@ -66,6 +84,9 @@ func (c ledgerCollector) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(jobsDesc, prometheus.GaugeValue, float64(n), string(status))
 	}
 	to <- prometheus.MustNewConstMetric(workersDesc, prometheus.GaugeValue, float64(len(c.world.liveWorkers())))
+	if c.world.metrics.leads.Load() { // one of three, so that sums are right
+		collectJobs(c.world.records(), to)
+	}
 }
 
 // serveMetrics serves /metrics and /debug/pprof until ctx ends.

@@ -50,10 +50,10 @@ func (c *Controller) lead(ctx context.Context, term uint64) error {
 	l := newLeader(c.world, term)
 	c.current.Store(l)
 	c.metrics.term.Set(float64(term))
-	c.metrics.isLeader.Set(1)
+	c.metrics.lead(true)
 	err := l.run(ctx)
 	c.current.Store(nil)
-	c.metrics.isLeader.Set(0)
+	c.metrics.lead(false)
 	c.log.Info("leadership over", "term", term, "reason", err)
 	return err
 }

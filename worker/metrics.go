@@ -72,6 +72,10 @@ func (c jobCollector) Describe(ch chan<- *prometheus.Desc) {
 	} {
 		ch <- d
 	}
+	for _, m := range taskMetrics {
+		ch <- m.desc
+	}
+	ch <- waitingDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -112,6 +116,7 @@ func (c jobCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(failedDesc, float64(p.stats.FailedPuts), job)
 		gauge(restoreDesc, float64(p.stats.RestoredLocalBytes), job, "local")
 		gauge(restoreDesc, float64(p.stats.RestoredRemoteBytes), job, "store")
+		collectTasks(job, p.stats, ch)
 	}
 }
 
