@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/objectstore"
 	"github.com/cairnstream/cairn/snapshot"
 	"github.com/cairnstream/cairn/state/changelog"
 )
@@ -114,6 +115,14 @@ func (b *builder) replaying(ctx context.Context) error {
 	if b.a.cfg.LocalDir != "" && localRecovery(&b.a.cfg) {
 		local = changelog.OpenLocal(filepath.Join(b.a.cfg.LocalDir, changelog.LocalFolder))
 	}
+	bucket := from.Bucket
+	if bucket == nil {
+		bucket = b.a.cfg.Bucket
+	}
+	read := func(ctx context.Context, ref objectstore.Ref) ([][]byte, error) {
+		ref.Key = from.Prefix + ref.Key
+		return changelog.ReadInFlight(ctx, bucket, local, ref)
+	}
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(replayReads)
 	for _, s := range b.a.subtasks {
@@ -122,7 +131,7 @@ func (b *builder) replaying(ctx context.Context) error {
 				if e.To != s.task.Vertex {
 					continue
 				}
-				if err := b.replayEdge(inner, local, s, e); err != nil {
+				if err := b.replayEdge(inner, read, s, e); err != nil {
 					return fmt.Errorf("restore checkpoint %d: %w", from.Checkpoint, err)
 				}
 			}
@@ -135,8 +144,11 @@ func (b *builder) replaying(ctx context.Context) error {
 // replayReads is how many subtasks read at once: it is little data in few objects.
 const replayReads = 8
 
+// readInFlight reads the batches of a channel.
+type readInFlight func(context.Context, objectstore.Ref) ([][]byte, error)
+
 // replayEdge reads a subtask's share of what was in flight in an edge.
-func (b *builder) replayEdge(ctx context.Context, local changelog.Copies, s *subtask, e dataflow.PlanEdge) error {
+func (b *builder) replayEdge(ctx context.Context, read readInFlight, s *subtask, e dataflow.PlanEdge) error {
 	all := b.a.cfg.Restore.inFlightTo(e.Index)
 	if len(all) == 0 {
 		return nil
@@ -151,7 +163,7 @@ func (b *builder) replayEdge(ctx context.Context, local changelog.Copies, s *sub
 		if !ok {
 			continue
 		}
-		batches, err := changelog.ReadInFlight(ctx, b.a.cfg.Bucket, local, f.Ref)
+		batches, err := read(ctx, f.Ref)
 		if err != nil {
 			return fmt.Errorf("edge %d, channel %d -> %d: %w", f.Edge, f.From, f.To, err)
 		}

@@ -132,7 +132,7 @@ func TestProgramsEvolve(t *testing.T) {
 }
 
 func evolve(t *testing.T, backend string) {
-	c, sink := enginetest.New(1, 2), enginetest.NewSink[string]()
+	c, sink := enginetest.NewAligned(1, 2), enginetest.NewSink[string]()
 	c.Options.State.Backend = backend
 	v1 := func(v *tallyV1, e event) { *v = tallyV1{v.N + 1, "note", v.Sum + int32(e.T)} }
 	v2 := func(v *tallyV2, e event) { *v = tallyV2{v.Total + e.T, v.N + 1, max(v.Max, e.T)} }
@@ -158,7 +158,7 @@ func evolve(t *testing.T, backend string) {
 // TestIncompatibleProgramIsRefused: before anything runs, with the field's name, and the
 // version that fits goes on as if nothing had been.
 func TestIncompatibleProgramIsRefused(t *testing.T) {
-	c, sink := enginetest.New(1, 1), enginetest.NewSink[string]()
+	c, sink := enginetest.NewAligned(1, 1), enginetest.NewSink[string]()
 	v1 := func(v *tallyV1, e event) { *v = tallyV1{v.N + 1, "", v.Sum + int32(e.T)} }
 	if err := tally(t, c, 7, sink, v1); err != nil {
 		t.Fatal(err)
@@ -178,7 +178,7 @@ func TestIncompatibleProgramIsRefused(t *testing.T) {
 
 // TestKeysStayAsTheyAre: a key of another type would find nothing.
 func TestKeysStayAsTheyAre(t *testing.T) {
-	c, sink := enginetest.New(1, 1), enginetest.NewSink[int64]()
+	c, sink := enginetest.NewAligned(1, 1), enginetest.NewSink[int64]()
 	run := func(build func(stream.Stream[event]) stream.Stream[int64], upTo int) error {
 		src := newPausing([]event{{"a", 1}, {"b", 2}}, upTo, c.Kill)
 		return c.Run(t.Context(), program(t, func(p *stream.Pipeline) {

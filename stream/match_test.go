@@ -37,7 +37,7 @@ func (s *stopped) program(t *testing.T, in string, upTo int, v version) *engine.
 // stop runs a version up to its fifth event.
 func stop(t *testing.T, v version) *stopped {
 	t.Helper()
-	s := &stopped{enginetest.New(1, 2), enginetest.NewSink[string]()}
+	s := &stopped{enginetest.NewAligned(1, 2), enginetest.NewSink[string]()}
 	if err := s.cluster.Run(t.Context(), s.program(t, "in", 4, v)); !errors.Is(err, enginetest.ErrKilled) {
 		t.Fatal(err)
 	}

@@ -72,6 +72,14 @@ func New(seed uint64, processes int) *Cluster {
 	return c
 }
 
+// NewAligned is New with aligned barriers, for checkpoints from which another program starts: it
+// could not take what is in flight.
+func NewAligned(seed uint64, processes int) *Cluster {
+	c := New(seed, processes)
+	c.Barriers = nil
+	return c
+}
+
 // AnyMode makes the barriers of a checkpoint pass in one of the ways that are exactly once.
 func (c *Cluster) AnyMode(t *engine.Trigger) {
 	switch c.Rand.IntN(4) {
