@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -78,6 +79,9 @@ func Encode(m *Metadata) ([]byte, error) {
 	return append([]byte(header), body...), nil
 }
 
+// ErrNewer is returned for a metadata object of a format that this version does not know.
+var ErrNewer = errors.New("written by a newer version")
+
 // Decode verifies and reads a metadata object. What is damaged, cut or no
 // metadata object at all is objectstore.ErrCorrupt; a format of a later version
 // is an error that says so.
@@ -100,7 +104,7 @@ func decode(data []byte) (*Metadata, error) {
 		return nil, fmt.Errorf("%w: header %.80q: %w", objectstore.ErrCorrupt, line, err)
 	}
 	if format < 1 || format > FormatFolder {
-		return nil, fmt.Errorf("format %d: this version of cairn reads up to %d", format, FormatFolder)
+		return nil, fmt.Errorf("%w: format %d: this version of cairn reads up to %d", ErrNewer, format, FormatFolder)
 	}
 	if length != len(body) {
 		return nil, fmt.Errorf("%w: %d bytes after the header, want %d", objectstore.ErrCorrupt, len(body), length)

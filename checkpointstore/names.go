@@ -22,6 +22,11 @@ import (
 // that two contents never meet in one name by accident.
 const shaInName = 16
 
+// JobPrefix begins the names of all objects that a job writes but for savepoints.
+func JobPrefix(cluster string, job dataflow.JobID) string {
+	return fmt.Sprintf("%s/jobs/%s/", cluster, job)
+}
+
 // MetadataPrefix begins the names of all metadata objects of a job.
 func MetadataPrefix(cluster string, job dataflow.JobID) string {
 	return fmt.Sprintf("%s/jobs/%s/metadata/", cluster, job)

@@ -31,6 +31,7 @@ func summary(record *ledger.Job) *wire.JobSummary {
 	v := &wire.JobSummary{
 		Id: string(record.ID), Name: record.Name, Status: string(record.Status), Reason: record.Reason,
 		Attempt: uint64(attemptOf(record)), SubmittedUnixMs: record.SubmittedAt, Restarts: int32(record.Restarts),
+		Origin: described(record),
 	}
 	if newest := record.Catalog.Newest(); newest != nil {
 		v.LastCheckpoint = uint64(newest.ID)
@@ -76,7 +77,7 @@ func jobView(record *ledger.Job) (*wire.GetJobResponse, error) {
 	}
 	v := &wire.GetJobResponse{
 		Summary: summary(record), Graph: record.Graph, Options: options, ArtifactSha256: record.Artifact, Args: record.Args,
-		Damage: damageView(record), Upgrade: upgradeText(record, time.Now()),
+		Damage: damageView(record), Origin: described(record), Upgrade: upgradeText(record, time.Now()),
 	}
 	if record.Status == ledger.Restarting {
 		v.RestartAtUnixMs = record.NotBefore

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cairnstream/cairn/checkpointstore"
 	"github.com/cairnstream/cairn/controller/ledger"
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/wire"
@@ -55,16 +56,43 @@ func (s controlService) submit(ctx context.Context, r *wire.SubmitJobRequest) (d
 	if err := l.needArtifact(ctx, r.ArtifactSha256); err != nil {
 		return "", err
 	}
-	plan, err := l.planArtifact(ctx, r, nil)
-	if err != nil {
-		return "", err
-	}
-	cmd, err := submission(plan.graph, over, r)
+	cmd, err := l.prepare(ctx, r, over)
 	if err != nil {
 		return "", err
 	}
 	cmd.Header = l.header(r.Key)
 	return l.commitJob(ctx, cmd)
+}
+
+// prepare does all of a submit but the entry: it finds what the job starts from, has the
+// program plan and match itself with that, and checks what comes out.
+func (l *leader) prepare(ctx context.Context, r *wire.SubmitJobRequest, over dataflow.Options) (*ledger.SubmitJob, error) {
+	var from *origin
+	var point *wire.RestorePoint
+	if r.Origin != nil {
+		var err error
+		if from, err = l.findOrigin(ctx, r.Origin); err != nil {
+			return nil, err
+		}
+		point = pointOf(&from.Origin)
+	}
+	plan, err := l.planArtifact(ctx, r, point)
+	if err != nil {
+		return nil, err
+	}
+	cmd, err := submission(plan.graph, over, r)
+	if err != nil || from == nil {
+		return cmd, err
+	}
+	if err := plan.refusal(); err != nil {
+		return nil, fmt.Errorf("start %s from %s: %w: %w", cmd.Name, from.name(), err, errPrecondition)
+	}
+	if err := from.checkBackend(cmd.Options); err != nil {
+		return nil, fmt.Errorf("start %s from %s: %w", cmd.Name, from.name(), err)
+	}
+	from.Own = checkpointstore.JobPrefix(l.cluster(), cmd.Job)
+	cmd.Origin = &from.Origin
+	return cmd, nil
 }
 
 // planned is what a program's plan came to.
@@ -210,6 +238,9 @@ func (l *leader) commitJob(ctx context.Context, cmd *ledger.SubmitJob) (dataflow
 	record, ok := result.(*ledger.Job)
 	if !ok || record == nil {
 		return "", fmt.Errorf("submit %s: the job of this key is gone: %w", cmd.Name, errPrecondition)
+	}
+	if cmd.Origin != nil {
+		l.passed(StepOriginSubmitted)
 	}
 	l.log.Info("job submitted", "job", record.ID, "name", record.Name)
 	l.post(ctx, func() {

@@ -95,6 +95,9 @@ func (l *leader) deploy(j *job, record *ledger.Job, workers []dataflow.WorkerID)
 			p.state = scheduler.Restoring
 		}
 	}
+	if order.Restore != nil {
+		l.passed(StepOriginDeployed)
+	}
 }
 
 func deployment(cluster string, record *ledger.Job) (*wire.Deploy, error) {
@@ -109,7 +112,10 @@ func deployment(cluster string, record *ledger.Job) (*wire.Deploy, error) {
 		RestoreCheckpoint: uint64(e.Restore), RestoreKey: e.Metadata.Key, RestoreSize: e.Metadata.Size, RestoreSha256: e.Metadata.SHA256,
 		CommitsKnown: uint64(record.Committed), Parallelism: int32(record.Parallelism),
 	}
-	if record.DropsState(e.Restore) && d.Restore == nil {
+	if e.Origin && record.Origin != nil {
+		d.RestoreKey, d.RestoreSize, d.RestoreSha256 = "", 0, ""
+		d.Restore = pointOf(record.Origin)
+	} else if record.DropsState(e.Restore) {
 		d.Restore = &wire.RestorePoint{AllowNonRestoredState: true} // without a key: of the job's own checkpoint
 	}
 	for _, p := range e.Placement {

@@ -66,6 +66,7 @@ var errorCodes = []struct {
 	{ledger.ErrNotRunning, codes.FailedPrecondition},
 	{ledger.ErrCheckpointNeeded, codes.FailedPrecondition},
 	{ledger.ErrNotSuspended, codes.FailedPrecondition},
+	{ledger.ErrNotEnded, codes.FailedPrecondition},
 	{ledger.ErrSavepointBusy, codes.FailedPrecondition},
 	{ledger.ErrUpgrading, codes.FailedPrecondition},
 	{ledger.ErrStopping, codes.FailedPrecondition},

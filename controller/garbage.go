@@ -41,7 +41,7 @@ func (l *leader) collectGarbage(ctx context.Context) error {
 	next := 0 // job whose strays are looked for
 	for {
 		for _, record := range l.records() {
-			if err := l.collectJob(ctx, record); err != nil && !l.storeFailed(ctx, err) {
+			if err := errors.Join(l.collectJob(ctx, record), l.releaseOrigin(ctx, record)); err != nil && !l.storeFailed(ctx, err) {
 				return context.Cause(ctx)
 			}
 		}

@@ -53,8 +53,13 @@ type order struct {
 
 // inBubble runs f with a fresh trio whose leader is ready.
 func inBubble(t *testing.T, f func(t *testing.T, c *cluster), configure ...func(*Config)) {
+	inBubbleOn(t, mem.New(), f, configure...)
+}
+
+// inBubbleOn is inBubble with a given bucket.
+func inBubbleOn(t *testing.T, bucket *mem.Bucket, f func(t *testing.T, c *cluster), configure ...func(*Config)) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &cluster{t: t, bucket: mem.New(), controllers: make([]*Controller, 3), stop: make([]func(), 3), agents: map[string]*agent{}, graph: twoStep(2), configure: configure}
+		c := &cluster{t: t, bucket: bucket, controllers: make([]*Controller, 3), stop: make([]func(), 3), agents: map[string]*agent{}, graph: twoStep(2), configure: configure}
 		c.raft = virtual.New(t, 3, func(i int) ha.StateMachine {
 			c.watching[i] = &watchers{}
 			c.machines[i] = ledger.New(c.watching[i].observe)

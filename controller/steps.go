@@ -28,6 +28,15 @@ const (
 	StepPinned          = "pin: held or let go"     // by Raft
 )
 
+// The steps of a start from elsewhere, in their order.
+const (
+	StepOriginSubmitted = "origin: submitted" // the job and the hold on what it starts from are in Raft
+	StepOriginDeployed  = "origin: deployed"  // its processes are told what to restore
+	StepOriginReleased  = "origin: released"  // Raft says that nothing of a claimed origin is needed any more
+	StepOriginDeleted   = "origin: deleted"   // what was claimed is gone, or on its way out
+	StepOriginForgotten = "origin: forgotten" // by Raft
+)
+
 // The steps of upgrades. Those of the savepoint come between the first two.
 const (
 	StepUpgradeBegun      = "upgrade: begun"           // Raft has the new program beside the old one
@@ -43,6 +52,7 @@ var Steps = []string{
 	StepSavepointOrdered, StepSavepointFolder, StepSavepointFinished,
 	StepSavepointDisposing, StepSavepointFolderGone, StepSavepointGone,
 	StepStopCommitsOrdered, StepStopCommitsDone,
+	StepOriginSubmitted, StepOriginDeployed, StepOriginReleased, StepOriginDeleted, StepOriginForgotten,
 	StepDeleteDropped, StepDeleteObjects, StepDeleteForgotten, StepPinned,
 	StepUpgradeBegun, StepUpgradeSwapped, StepUpgradeHealthy, StepUpgradeRolledBack, StepUpgradeFailed,
 }

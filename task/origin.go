@@ -14,10 +14,6 @@ import (
 	"github.com/cairnstream/cairn/wire"
 )
 
-// savepointMetadata is the last part of the metadata object's key in a canonical
-// savepoint's folder. What it refers to is named relative to the folder.
-const savepointMetadata = "_metadata"
-
 // readOrigin reads the restore point of a job that starts from elsewhere. Another store
 // is opened with this machine's own credentials, as a connector's is; close lets go of
 // it when the attempt is over.
@@ -41,7 +37,7 @@ func (p *process) readOrigin(ctx context.Context, o *wire.RestorePoint) (r *engi
 	if o.Store != "" {
 		r.Bucket = bucket
 	}
-	if path.Base(o.Key) == savepointMetadata {
+	if m.Folder != nil { // it names its files relative to itself
 		r.Bucket, r.Prefix = bucket, path.Dir(o.Key)+"/"
 	}
 	return r, closeBucket, nil

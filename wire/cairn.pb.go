@@ -4972,6 +4972,7 @@ type Origin struct {
 	Path                  string                 `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`              // URL of a metadata object or of a savepoint's folder
 	Claim                 bool                   `protobuf:"varint,4,opt,name=claim,proto3" json:"claim,omitempty"`           // the new job owns it and deletes it when it needs it no more
 	AllowNonRestoredState bool                   `protobuf:"varint,5,opt,name=allow_non_restored_state,json=allowNonRestoredState,proto3" json:"allow_non_restored_state,omitempty"`
+	Fork                  bool                   `protobuf:"varint,6,opt,name=fork,proto3" json:"fork,omitempty"` // it is a ForkJob, for people
 	unknownFields         protoimpl.UnknownFields
 	sizeCache             protoimpl.SizeCache
 }
@@ -5037,6 +5038,13 @@ func (x *Origin) GetClaim() bool {
 func (x *Origin) GetAllowNonRestoredState() bool {
 	if x != nil {
 		return x.AllowNonRestoredState
+	}
+	return false
+}
+
+func (x *Origin) GetFork() bool {
+	if x != nil {
+		return x.Fork
 	}
 	return false
 }
@@ -5177,6 +5185,7 @@ type JobSummary struct {
 	LastCheckpointUnixMs int64                  `protobuf:"varint,8,opt,name=last_checkpoint_unix_ms,json=lastCheckpointUnixMs,proto3" json:"last_checkpoint_unix_ms,omitempty"`
 	Restarts             int32                  `protobuf:"varint,9,opt,name=restarts,proto3" json:"restarts,omitempty"`
 	Parallelism          int32                  `protobuf:"varint,10,opt,name=parallelism,proto3" json:"parallelism,omitempty"` // the largest
+	Origin               string                 `protobuf:"bytes,20,opt,name=origin,proto3" json:"origin,omitempty"`            // what the job started from, for people; empty: from the beginning
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
 }
@@ -5279,6 +5288,13 @@ func (x *JobSummary) GetParallelism() int32 {
 		return x.Parallelism
 	}
 	return 0
+}
+
+func (x *JobSummary) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
 }
 
 type GetJobRequest struct {
@@ -9003,7 +9019,7 @@ const file_cairn_proto_rawDesc = "" +
 	"\x03key\x18\x05 \x01(\tR\x03key\x12\x1a\n" +
 	"\bplatform\x18\x06 \x01(\tR\bplatform\x12 \n" +
 	"\vparallelism\x18\a \x01(\x05R\vparallelism\x12(\n" +
-	"\x06origin\x18\b \x01(\v2\x10.cairn.v1.OriginR\x06origin\"\x9d\x01\n" +
+	"\x06origin\x18\b \x01(\v2\x10.cairn.v1.OriginR\x06origin\"\xb1\x01\n" +
 	"\x06Origin\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x1e\n" +
 	"\n" +
@@ -9011,12 +9027,13 @@ const file_cairn_proto_rawDesc = "" +
 	"checkpoint\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\tR\x04path\x12\x14\n" +
 	"\x05claim\x18\x04 \x01(\bR\x05claim\x127\n" +
-	"\x18allow_non_restored_state\x18\x05 \x01(\bR\x15allowNonRestoredState\"%\n" +
+	"\x18allow_non_restored_state\x18\x05 \x01(\bR\x15allowNonRestoredState\x12\x12\n" +
+	"\x04fork\x18\x06 \x01(\bR\x04fork\"%\n" +
 	"\x11SubmitJobResponse\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\"\x11\n" +
 	"\x0fListJobsRequest\"<\n" +
 	"\x10ListJobsResponse\x12(\n" +
-	"\x04jobs\x18\x01 \x03(\v2\x14.cairn.v1.JobSummaryR\x04jobs\"\xc4\x02\n" +
+	"\x04jobs\x18\x01 \x03(\v2\x14.cairn.v1.JobSummaryR\x04jobs\"\xdc\x02\n" +
 	"\n" +
 	"JobSummary\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -9029,7 +9046,8 @@ const file_cairn_proto_rawDesc = "" +
 	"\x17last_checkpoint_unix_ms\x18\b \x01(\x03R\x14lastCheckpointUnixMs\x12\x1a\n" +
 	"\brestarts\x18\t \x01(\x05R\brestarts\x12 \n" +
 	"\vparallelism\x18\n" +
-	" \x01(\x05R\vparallelism\"!\n" +
+	" \x01(\x05R\vparallelism\x12\x16\n" +
+	"\x06origin\x18\x14 \x01(\tR\x06origin\"!\n" +
 	"\rGetJobRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\"\xce\x04\n" +
 	"\x0eGetJobResponse\x12.\n" +

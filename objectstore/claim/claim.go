@@ -36,6 +36,9 @@ var (
 type Fingerprint struct {
 	Cluster string    `json:"cluster"` // the cluster's identifier
 	Created time.Time `json:"created"` // when the cluster was made
+	// Released is set by the operator of a cluster that is gone for good: nothing in
+	// the bucket is any catalog's any more, and another cluster may claim checkpoints.
+	Released bool `json:"released,omitempty"`
 }
 
 // String is for messages.
