@@ -104,19 +104,36 @@ type planned struct {
 // refusal is why the program does not fit its restore point, in the words that the
 // restore itself would use; nil if it fits.
 func (p planned) refusal() error {
+	_, refusals, err := p.refusals()
+	if err != nil || len(refusals) == 0 {
+		return err
+	}
+	return errors.New(strings.Join(refusals, "; "))
+}
+
+// refusals are those of the match, and which of them is about records in flight.
+func (p planned) refusals() (inFlight string, all []string, err error) {
 	var match struct {
 		Refusals []string `json:"refusals"`
+		InFlight string   `json:"in_flight"`
 	}
 	if len(p.match) == 0 {
-		return nil
+		return "", nil, nil
 	}
 	if err := json.Unmarshal(p.match, &match); err != nil {
-		return fmt.Errorf("the program's match: %w", err)
+		return "", nil, fmt.Errorf("the program's match: %w", err)
 	}
-	if len(match.Refusals) == 0 {
-		return nil
+	return match.InFlight, match.Refusals, nil
+}
+
+// refusalOfSavepoint is refusal for a savepoint that is yet to be taken: nothing will be in flight.
+func (p planned) refusalOfSavepoint() error {
+	inFlight, refusals, err := p.refusals()
+	refusals = slices.DeleteFunc(refusals, func(r string) bool { return r == inFlight })
+	if err != nil || len(refusals) == 0 {
+		return err
 	}
-	return errors.New(strings.Join(match.Refusals, "; "))
+	return errors.New(strings.Join(refusals, "; "))
 }
 
 func decodeOptions(data []byte) (o dataflow.Options, err error) {

@@ -80,7 +80,7 @@ func (l *leader) planUpgrade(ctx context.Context, record *ledger.Job, r *wire.Up
 	if err != nil {
 		return nil, err
 	}
-	if err := plan.refusal(); err != nil {
+	if err := plan.refusalOfSavepoint(); err != nil {
 		return nil, fmt.Errorf("restore checkpoint %d: %w: %w", record.Catalog.Newest().ID, err, errPrecondition)
 	}
 	return &ledger.BeginUpgrade{

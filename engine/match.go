@@ -42,6 +42,9 @@ type Match struct {
 	Operators []OperatorMatch `json:"operators"`
 	// Refusals are why the checkpoint can't be restored, each a sentence; none: it can.
 	Refusals []string `json:"refusals,omitempty"`
+	// InFlight is that of the Refusals which an aligned checkpoint of the same job, such as a
+	// savepoint, would not have: records are in flight on edges that the program has otherwise.
+	InFlight string `json:"in_flight,omitempty"`
 
 	refused refusals
 }
@@ -155,6 +158,7 @@ func MatchRestore(p *Program, r *Restore, opt MatchOptions) (*Match, error) {
 	w.leftOver()
 	if err := checkInFlight(p, r); err != nil {
 		w.refuse(err)
+		m.InFlight = err.Error()
 	}
 	return m, nil
 }
