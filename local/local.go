@@ -59,6 +59,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	process := dataflow.NewIncarnation()
 	r := &runner{cfg: cfg, folder: f, store: checkpointstore.New(bucket, cluster), inbox: newInbox(process, cfg.Trace), process: process}
 	r.options = cfg.Program.Graph.Options.WithDefaults()
+	if err := r.options.Validate(); err != nil {
+		return fmt.Errorf("options: %w", err)
+	}
 	r.options.State.LocalRecovery = "off" // the bucket is on this disk: copies of it would be copies
 	if err := r.begin(ctx); err != nil {
 		return fmt.Errorf("begin: %w", err)

@@ -91,6 +91,8 @@ func (r *runner) coordinate(ctx context.Context) error {
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	look, stop := r.looks()
+	defer stop()
 	for {
 		if next, ok := r.state.Next(); ok {
 			timer.Reset(next - time.Since(r.started))
@@ -100,6 +102,10 @@ func (r *runner) coordinate(ctx context.Context) error {
 			return context.Cause(ctx)
 		case <-timer.C:
 			if err := r.step(ctx, coordinator.Tick{}); err != nil {
+				return err
+			}
+		case <-look:
+			if err := r.step(ctx, r.volume()); err != nil {
 				return err
 			}
 		case <-r.inbox.wake:
@@ -210,7 +216,11 @@ func (r *runner) complete(ctx context.Context, c coordinator.Complete) (coordina
 	}
 	r.cfg.Log.Debug("checkpoint complete", "job", r.ledger.Job, "checkpoint", c.ID, "took", time.Since(r.begun[c.ID].at))
 	r.tell(c)
-	delete(r.begun, c.ID)
+	for id := range r.begun { // the older ones are settled too
+		if id <= c.ID {
+			delete(r.begun, id)
+		}
+	}
 	r.attempt.Completed(c.ID)
 	return coordinator.Completed{ID: c.ID}, r.collect(ctx)
 }
