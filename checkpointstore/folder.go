@@ -7,9 +7,6 @@ import "github.com/cairnstream/cairn/dataflow"
 // elsewhere.
 const FormatFolder = 3
 
-// FolderName is the name of the metadata object in a savepoint's folder.
-const FolderName = "_metadata"
-
 // Folder describes the folder of a canonical savepoint.
 type Folder struct {
 	// Files are all files of the folder but the metadata object, in the order of their names.

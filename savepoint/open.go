@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/cairnstream/cairn/checkpointstore"
@@ -18,7 +19,7 @@ var ErrNotCanonical = errors.New("it is no canonical savepoint")
 // metadata object is objectstore.ErrNotFound: the savepoint was not finished. The files are
 // checked when they are read.
 func Open(ctx context.Context, bucket objectstore.Bucket, folder string) (*checkpointstore.Metadata, error) {
-	key := Prefix(folder) + checkpointstore.FolderName
+	key := Prefix(folder) + checkpointstore.SavepointMetadata
 	data, err := bucket.Get(ctx, key, 0, -1)
 	if err != nil {
 		return nil, fmt.Errorf("open savepoint %s: %w", folder, err)
@@ -36,7 +37,9 @@ func Open(ctx context.Context, bucket objectstore.Bucket, folder string) (*check
 // Prefix is what the keys of a folder's files begin with: a person may give the folder with or
 // without a '/' at its end, or the metadata object in it.
 func Prefix(folder string) string {
-	folder = strings.TrimSuffix(folder, checkpointstore.FolderName)
+	if path.Base(folder) == checkpointstore.SavepointMetadata {
+		folder = strings.TrimSuffix(folder, checkpointstore.SavepointMetadata)
+	}
 	if folder = strings.TrimSuffix(folder, "/"); folder == "" {
 		return ""
 	}

@@ -351,3 +351,13 @@ func TestProgressEndsWithAll(t *testing.T) {
 		t.Errorf("told of %d of %d", done, total)
 	}
 }
+
+func TestPrefix(t *testing.T) {
+	for folder, want := range map[string]string{
+		"": "", "/": "", "_metadata": "", "a": "a/", "a/": "a/", "a/b/_metadata": "a/b/", "my_metadata": "my_metadata/",
+	} {
+		if got := savepoint.Prefix(folder); got != want {
+			t.Errorf("%q: %q, want %q", folder, got, want)
+		}
+	}
+}

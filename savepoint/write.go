@@ -168,7 +168,7 @@ func (w *writer) finish(ctx context.Context, m *checkpointstore.Metadata) (Writt
 	if err != nil {
 		return Written{}, err
 	}
-	key := w.cfg.Folder + checkpointstore.FolderName
+	key := w.cfg.Folder + checkpointstore.SavepointMetadata
 	if err := w.cfg.To.Put(ctx, key, data, objectstore.PutOptions{IfAbsent: true}); err != nil {
 		return Written{}, fmt.Errorf("put %s: %w", key, err)
 	}

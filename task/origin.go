@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 
 	"github.com/cairnstream/cairn/checkpointstore"
 	"github.com/cairnstream/cairn/checkpointstore/catalog"
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/engine"
 	"github.com/cairnstream/cairn/objectstore"
+	"github.com/cairnstream/cairn/savepoint"
 	"github.com/cairnstream/cairn/wire"
 )
 
@@ -37,8 +37,8 @@ func (p *process) readOrigin(ctx context.Context, o *wire.RestorePoint) (r *engi
 	if o.Store != "" {
 		r.Bucket = bucket
 	}
-	if m.Folder != nil { // it names its files relative to itself
-		r.Bucket, r.Prefix = bucket, path.Dir(o.Key)+"/"
+	if m.Folder != nil { // what it refers to is named relative to the folder
+		r.Bucket, r.Prefix = bucket, savepoint.Prefix(o.Key)
 	}
 	return r, closeBucket, nil
 }

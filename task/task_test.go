@@ -1,6 +1,8 @@
 package task
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"os"
@@ -300,9 +302,19 @@ func TestRestoreFromElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m, err := checkpointstore.Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Format, m.Folder = checkpointstore.FormatFolder, &checkpointstore.Folder{}
+	if data, err = checkpointstore.Encode(m); err != nil {
+		t.Fatal(err)
+	}
 	if err := a.bucket.Put(t.Context(), "savepoints/s/_metadata", data, objectstore.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	sum := sha256.Sum256(data)
+	canonical := &wire.RestorePoint{Key: "savepoints/s/_metadata", Size: int64(len(data)), Sha256: hex.EncodeToString(sum[:])}
 	point := func(store, key string) *wire.RestorePoint {
 		return &wire.RestorePoint{Store: store, Key: key, Size: c.MetadataSize, Sha256: c.MetadataSha256}
 	}
@@ -313,7 +325,7 @@ func TestRestoreFromElsewhere(t *testing.T) {
 		point  *wire.RestorePoint
 		bucket bool
 		prefix string
-	}{{byReference, false, ""}, {copied, true, ""}, {point("", "savepoints/s/_metadata"), true, "savepoints/s/"}} {
+	}{{byReference, false, ""}, {copied, true, ""}, {canonical, true, "savepoints/s/"}} {
 		attempt := uint64(i + 1)
 		a.deploy(attempt, func(d *wire.Deploy) { d.Restore = k.point })
 		a.awaitStatus(attempt, deployed)
