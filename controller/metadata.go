@@ -10,7 +10,9 @@ import (
 	"github.com/cairnstream/cairn/checkpointstore"
 	"github.com/cairnstream/cairn/controller/ledger"
 	"github.com/cairnstream/cairn/coordinator"
+	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/snapshot"
+	"github.com/cairnstream/cairn/wire"
 )
 
 // metadataOf joins a checkpoint's parts with all that a restore needs.
@@ -52,6 +54,7 @@ func (l *leader) writeAndCommit(ctx context.Context, cmd *ledger.CompleteCheckpo
 	}
 	cmd.Metadata = object
 	cmd.Stats = statsOf(meta.Processes)
+	cmd.Stats.Mode = l.passedIn(meta, cmd.Stats)
 	cmd.Stats.Commit = time.Since(started).Microseconds()
 	cmd.Stats.Duration = max(0, time.Since(begun).Microseconds())
 	for _, part := range meta.Processes {
@@ -67,12 +70,37 @@ func (l *leader) writeAndCommit(ctx context.Context, cmd *ledger.CompleteCheckpo
 	return l.commit(ctx, cmd)
 }
 
+// passedIn is how the checkpoint's barriers passed, for people: one that timed out while it
+// aligned has overtaken something, or there was nothing to overtake.
+func (l *leader) passedIn(meta *checkpointstore.Metadata, s ledger.CheckpointStats) string {
+	record := l.record(meta.Job)
+	switch {
+	case meta.Trigger == ledger.TriggerSavepoint || record == nil:
+		return ""
+	case s.InFlightBytes > 0:
+		return ledger.ModeUnaligned
+	}
+	return modeOf(record.Options.Checkpoint)
+}
+
+// modeOf is how barriers of a checkpoint with these options begin to pass.
+func modeOf(o dataflow.CheckpointOptions) string {
+	switch barrierMode(coordinator.SendTrigger{Options: dataflow.Options{Checkpoint: o}}) {
+	case wire.BarrierMode_BARRIER_MODE_UNALIGNED:
+		return ledger.ModeUnaligned
+	case wire.BarrierMode_BARRIER_MODE_AT_LEAST_ONCE:
+		return ledger.ModeAtLeastOnce
+	}
+	return ""
+}
+
 // statsOf sums up what the parts uploaded, and takes each phase from the
 // slowest subtask.
 func statsOf(parts []snapshot.Process) (s ledger.CheckpointStats) {
 	for _, part := range parts {
 		s.UploadedBytes += part.Bytes
 		s.Puts += part.Puts
+		s.InFlightBytes += part.InFlightBytes
 		for _, t := range part.Subtasks {
 			s.StateBytes += t.Timing.StateBytes
 			s.StartDelay = max(s.StartDelay, t.Timing.StartDelay.Microseconds())
