@@ -83,6 +83,9 @@ func (l *leader) judge(info objectstore.Info) verdict {
 	case kindMetadata:
 		return judgeMetadata(l.record(n.job), n.checkpoint, info.Key)
 	case kindSavepoint:
+		if job, needed := l.startsFrom(info.Key); needed {
+			return kept("job %s starts from it", job)
+		}
 		return judgeSavepoint(l.record(n.job), n.checkpoint, info.Key)
 	case kindArtifact:
 		return l.judgeArtifact(n.sha256, info.Modified)
@@ -149,6 +152,17 @@ func judgeSavepoint(record *ledger.Job, id dataflow.CheckpointID, key string) ve
 	return garbage("a try to write savepoint %d that did not become it", id)
 }
 
+// startsFrom names a job that has no checkpoint of its own yet and restores what is in the
+// object's folder.
+func (l *leader) startsFrom(key string) (dataflow.JobID, bool) {
+	for _, record := range l.records() {
+		if record.Restoring() && strings.HasPrefix(key, path.Dir(record.Origin.Object.Key)+"/") {
+			return record.ID, true
+		}
+	}
+	return "", false
+}
+
 // judgeArtifact: an artifact is the one thing whose age counts, since nothing refers
 // to it before its job exists.
 func (l *leader) judgeArtifact(sha256 string, modified time.Time) verdict {
@@ -170,6 +184,9 @@ func (l *leader) reasonsOf(n named, key string) (reasons []reason) {
 			}
 		}
 		return reasons
+	}
+	if job, needed := l.startsFrom(key); needed && n.kind == kindSavepoint {
+		reasons = append(reasons, reason{job, 0, "starts from it and has no checkpoint of its own yet"})
 	}
 	// Another job may refer to it too: one that was started from a checkpoint of this one.
 	for _, record := range l.records() {
