@@ -28,8 +28,9 @@ type inlet interface {
 	batch(b any) (rows int, err error)
 	// payload decodes a batch and processes it.
 	payload(p []byte) (rows int, err error)
-	// part is payload for the records of the key groups lo to hi, of an edge by hash.
-	part(p []byte, lo, hi int) (rows int, err error)
+	// narrow returns a batch with the records of the key groups lo to hi, of an edge by
+	// hash, and how many these are.
+	narrow(p []byte, lo, hi int) (narrowed []byte, rows int, err error)
 	// keep copies a *Batch[T] and returns what encodes the copy, on any goroutine.
 	keep(b any) func() []byte
 }
@@ -100,10 +101,10 @@ func (t *typedInlet[T]) payload(p []byte) (int, error) {
 	return t.batch(b)
 }
 
-func (t *typedInlet[T]) part(p []byte, lo, hi int) (int, error) {
-	b := t.edge.pool.get()
+func (t *typedInlet[T]) narrow(p []byte, lo, hi int) ([]byte, int, error) {
+	b := &Batch[T]{}
 	if err := t.edge.decode(p, b); err != nil {
-		return 0, fmt.Errorf("decode a batch that was in flight: %w", err)
+		return nil, 0, fmt.Errorf("decode a batch that was in flight: %w", err)
 	}
 	n := 0
 	for i, g := range b.Groups {
@@ -112,9 +113,8 @@ func (t *typedInlet[T]) part(p []byte, lo, hi int) (int, error) {
 			n++
 		}
 	}
-	clear(b.Values[n:])
 	b.Values, b.Times, b.Groups = b.Values[:n], b.Times[:n], b.Groups[:n]
-	return t.batch(b)
+	return t.edge.encode(b), n, nil
 }
 
 func (t *typedInlet[T]) keep(b any) func() []byte { return t.edge.keep(b) }

@@ -30,8 +30,6 @@ type replayed struct {
 	payload    []byte
 	edge, from int // of the plan, as in the checkpoint
 	rows, age  int
-	hashed     bool
-	lo, hi     int // hashed: key groups to take from it
 }
 
 func (r *replay) left() bool { return len(r.batches) > 0 }
@@ -41,11 +39,7 @@ func (s *subtask) takeReplay() error {
 	b := s.replay.batches[0]
 	s.replay.batches[0] = replayed{}
 	s.replay.batches = s.replay.batches[1:]
-	take := b.inlet.payload
-	if b.hashed {
-		take = func(p []byte) (int, error) { return b.inlet.part(p, b.lo, b.hi) }
-	}
-	rows, err := take(b.payload)
+	rows, err := b.inlet.payload(b.payload)
 	s.stats.in.Add(int64(rows))
 	return err
 }
@@ -167,19 +161,37 @@ func (b *builder) replayEdge(ctx context.Context, read readInFlight, s *subtask,
 		if err != nil {
 			return fmt.Errorf("edge %d, channel %d -> %d: %w", f.Edge, f.From, f.To, err)
 		}
-		mine.inlet, mine.edge, mine.from, mine.age = in, e.Index, f.From, f.Age
 		for _, p := range batches {
-			mine.payload, mine.rows = p, int(f.Rows)/len(batches)
-			s.replay.batches = append(s.replay.batches, mine)
+			batch := replayed{inlet: in, payload: p, edge: e.Index, from: f.From, age: f.Age, rows: int(f.Rows) / len(batches)}
+			if err := mine.narrow(&batch); err != nil {
+				return fmt.Errorf("edge %d, channel %d -> %d: %w", f.Edge, f.From, f.To, err)
+			}
+			s.replay.batches = append(s.replay.batches, batch)
 		}
 	}
 	return nil
 }
 
+// portion is what a subtask takes of a channel: all of it, or some key groups.
+type portion struct {
+	some   bool
+	lo, hi int
+}
+
+// narrow leaves in a batch what is the subtask's. It is done when the batch is read and not when it is
+// processed: what a checkpoint keeps of it once more must be the subtask's own and nothing
+// else, whatever the next parallelism is.
+func (p portion) narrow(b *replayed) (err error) {
+	if p.some {
+		b.payload, b.rows, err = b.inlet.narrow(b.payload, p.lo, p.hi)
+	}
+	return err
+}
+
 // share is what a subtask takes of number i of an edge's channels with something in flight, whose
 // receivers were so many before: its own if they are as many now; else, of an
 // edge by hash, the key groups that it has now, and of others its turn.
-func (b *builder) share(s *subtask, e dataflow.PlanEdge, f snapshot.InFlight, i, before int) (mine replayed, ok bool) {
+func (b *builder) share(s *subtask, e dataflow.PlanEdge, f snapshot.InFlight, i, before int) (mine portion, ok bool) {
 	parallelism, groups := b.a.plan.Vertices[e.To].Parallelism, b.a.program.Graph.KeyGroups
 	if e.Partitioning != dataflow.Hash {
 		if before == parallelism {
@@ -189,6 +201,6 @@ func (b *builder) share(s *subtask, e dataflow.PlanEdge, f snapshot.InFlight, i,
 	}
 	lo, hi := dataflow.GroupRange(groups, parallelism, s.task.Subtask)
 	oldLo, oldHi := dataflow.GroupRange(groups, before, f.To)
-	mine.hashed, mine.lo, mine.hi = true, max(lo, oldLo), min(hi, oldHi)
+	mine = portion{lo > oldLo || hi < oldHi, max(lo, oldLo), min(hi, oldHi)}
 	return mine, mine.lo <= mine.hi
 }
