@@ -96,7 +96,8 @@ func TestWhatWasInFlightIsOfOneCheckpoint(t *testing.T) {
 				u.KeepInFlight(id, inFlightOf(int(id)))
 			}
 			if id == 2 {
-				continue // it is aborted
+				synctest.Wait()
+				continue // it is aborted, and uploaded
 			}
 			seal, err := u.Seal(t.Context(), id, map[*Log]state.Cut{})
 			if err != nil {
