@@ -81,14 +81,6 @@ func (w *world) restored() string {
 	return fmt.Sprintf("checkpoint %d (in flight: %v)", w.restore.Checkpoint, w.held)
 }
 
-// lastParallelism is what a group of operators had in the checkpoint that is restored.
-func (w *world) lastParallelism(group int) int {
-	if w.restore == nil {
-		return 1
-	}
-	return max(1, w.parallelismOf[group])
-}
-
 // expected tells whether an attempt was to end so.
 func (w *world) expected(err error) bool { return errors.Is(err, enginetest.ErrKilled) }
 

@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/cairnstream/cairn/dataflow"
@@ -173,9 +174,16 @@ func (c *controller) complete() {
 
 // completed makes a checkpoint the one that a restore begins with, and counts what is in it.
 func (w *world) completed(c *controller, r *engine.Restore) {
-	w.restore, w.parallelismOf = r, c.parallelism
+	in, out := inFlight(r)
+	w.restore, w.parallelismOf, w.held = r, c.parallelism, in+out > 0
 	w.cover.hit(w.mode.String() + ": completed")
-	w.note("checkpoint %d completed", r.Checkpoint)
+	if w.held {
+		w.cover.hit(fmt.Sprintf("%v: completed with records in flight", w.mode))
+	}
+	if out > 0 {
+		w.cover.hit(fmt.Sprintf("%v: completed with records that were not sent", w.mode))
+	}
+	w.note("checkpoint %d completed, %s, %d records in flight and %d not sent", r.Checkpoint, c.barriers(), in, out)
 }
 
 // confirm tells everybody what everybody has committed.
@@ -196,4 +204,29 @@ func (c *controller) confirm() error {
 		return errDone
 	}
 	return nil
+}
+
+// barriers tells how those of the checkpoint in flight pass.
+func (c *controller) barriers() string {
+	if c.flight.AlignedTimeout > 0 {
+		return fmt.Sprintf("mode %d with timeout", c.flight.Mode)
+	}
+	return fmt.Sprintf("mode %d", c.flight.Mode)
+}
+
+// inFlight counts the records that a checkpoint has besides the state: in the receivers' queues,
+// and not sent yet.
+func inFlight(r *engine.Restore) (in, out int) {
+	for _, p := range r.Processes {
+		for _, s := range p.Subtasks {
+			for _, f := range s.InFlight {
+				if f.Output {
+					out += int(f.Rows)
+				} else {
+					in += int(f.Rows)
+				}
+			}
+		}
+	}
+	return in, out
 }

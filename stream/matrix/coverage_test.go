@@ -29,6 +29,12 @@ func (c *coverage) check(t *testing.T) {
 	}
 	c.want(t, "checkpoint given up", 50)
 	c.want(t, "a sink could not prepare", 10)
+	for _, m := range []mode{unaligned, alignedTimeout, mixed} {
+		c.want(t, m.String()+": completed with records in flight", 100)
+		c.want(t, m.String()+": completed with records that were not sent", 50)
+		c.want(t, m.String()+": restored records in flight, another parallelism", 10)
+		c.want(t, m.String()+": restored records in flight, the same parallelism", 2)
+	}
 	for m := range lastMode {
 		c.want(t, m.String()+": completed", 100)
 		for p := range lastPhase {

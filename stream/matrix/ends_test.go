@@ -146,3 +146,10 @@ func (s *watchedSender) Send(ctx context.Context, f exchange.Frame) error {
 	}
 	return s.Sender.Send(ctx, f)
 }
+
+func (s *watchedSender) TrySend(ctx context.Context, f exchange.Frame) (bool, error) {
+	if f.Kind == exchange.Barrier {
+		s.w.reach(barrierOnWire)
+	}
+	return s.Sender.TrySend(ctx, f)
+}

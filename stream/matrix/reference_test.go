@@ -20,6 +20,7 @@ const (
 	tickPath   = 2 << 40
 	windowPath = 3 << 40
 	sumPath    = 4 << 40
+	splitPath  = 5 << 40
 )
 
 // evaluate computes what a node gives, by a loop over what its inputs give.
@@ -89,7 +90,7 @@ func turned(id int, r rec) rec {
 
 // sorted is a record that has gone through a split, to either side.
 func sorted(r rec) rec {
-	r.Path = mix(r.Path, int(split))
+	r.Path = mix(r.Path, splitPath, r.N%2)
 	return r
 }
 
@@ -151,7 +152,7 @@ func (n *node) windows(in []rec) {
 
 // paired joins two records.
 func paired(id int, a, b rec, time int64) rec {
-	return rec{Key: a.Key, N: a.N*1000 + b.N, Path: mix(a.Path^b.Path>>7, id), Time: time, Free: true}
+	return rec{Key: a.Key, N: a.N*1000 + b.N, Path: mix(a.Path^b.Path>>7, id, a.N, b.N), Time: time, Free: true}
 }
 
 func pairTime(a rec) int64 { return a.Time/pairSize*pairSize + pairSize - 1 }

@@ -128,10 +128,11 @@ func (w *world) run(ctx context.Context) error {
 		var parallelism [groupsOf]int
 		for i := range parallelism {
 			parallelism[i] = 1 + w.r.IntN(8)
-			if n > 0 && w.r.IntN(3) == 0 {
-				parallelism[i] = w.lastParallelism(i)
-			}
 		}
+		if w.restore != nil && w.r.IntN(3) == 0 {
+			parallelism = w.parallelismOf
+		}
+		w.countRestore(parallelism)
 		w.arm(n < kills)
 		processes := 1 + w.r.IntN(4)
 		w.note("attempt %d: parallelism %v, %d processes, restore %v, %s", n+1, parallelism, processes, w.restored(), w.planned())
@@ -144,6 +145,18 @@ func (w *world) run(ctx context.Context) error {
 			return fmt.Errorf("attempt %d: %w", n+1, err)
 		}
 	}
+}
+
+// countRestore counts a restore of records in flight.
+func (w *world) countRestore(parallelism [groupsOf]int) {
+	if !w.held {
+		return
+	}
+	how := "another parallelism"
+	if parallelism == w.parallelismOf {
+		how = "the same parallelism"
+	}
+	w.cover.hit(fmt.Sprintf("%v: restored records in flight, %s", w.mode, how))
 }
 
 func (w *world) note(format string, args ...any) {
