@@ -47,11 +47,12 @@ func (r *watchedReader) Position() []byte {
 // watchedSink is a sink in memory that tells what is asked of it.
 type watchedSink struct {
 	*enginetest.Sink[rec]
-	w *world
+	w    *world
+	each time.Duration // that a record takes
 }
 
 func (w *world) newSink(slow time.Duration, fails int) *watchedSink {
-	s := &watchedSink{enginetest.NewSink[rec](), w}
+	s := &watchedSink{Sink: enginetest.NewSink[rec](), w: w}
 	s.OnWrite = func() {
 		w.reach(writing)
 		time.Sleep(slow)
@@ -72,7 +73,7 @@ var errSink = errors.New("the sink's store is down for a moment")
 
 func (s *watchedSink) Open(ctx context.Context, env connector.Env) (connector.Writer[rec], error) {
 	wr, err := s.Sink.Open(ctx, env)
-	return &watchedWriter{wr, s.w}, err
+	return &watchedWriter{wr, s.w, s.each}, err
 }
 
 func (s *watchedSink) Commit(ctx context.Context, env connector.Env, txns []snapshot.Transaction) error {
@@ -93,7 +94,13 @@ func (s *watchedSink) Forget(ctx context.Context, env connector.Env, txns []snap
 
 type watchedWriter struct {
 	connector.Writer[rec]
-	w *world
+	w    *world
+	each time.Duration
+}
+
+func (wr *watchedWriter) Write(values []rec, times []int64) error {
+	time.Sleep(time.Duration(len(values)) * wr.each)
+	return wr.Writer.Write(values, times)
 }
 
 func (wr *watchedWriter) Prepare(id dataflow.CheckpointID) (func(context.Context) ([][]byte, error), error) {
