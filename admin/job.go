@@ -18,6 +18,8 @@ func (t *tree) job() *cobra.Command {
 	}
 	return group("job", "Submit, look at and end jobs",
 		t.jobSubmitCommand(),
+		t.jobPlanCommand(),
+		t.jobUpgradeCommand(),
 		&cobra.Command{Use: "list", Short: "List all jobs, ended ones included", Args: Args(cobra.NoArgs), RunE: t.run(t.jobList)},
 		oneJob("show", "Draw a job's graph, where each subtask runs, its rates and its failures", t.jobShow),
 		t.jobStopCommand(),

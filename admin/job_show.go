@@ -56,6 +56,9 @@ func jobHead(w io.Writer, r *wire.GetJobResponse) {
 	}
 	fmt.Fprintf(w, "attempt %d, %s, submitted %s, last checkpoint %s\n", s.Attempt, plural(int64(s.Restarts), "restart"), agoText(s.SubmittedUnixMs), lastCheckpoint(s))
 	fmt.Fprintf(w, "artifact %.12s  arguments %s\n", r.ArtifactSha256, dash(strings.Join(r.Args, " ")))
+	if r.Upgrade != "" {
+		fmt.Fprintf(w, "upgrade: %s\n", oneLine(r.Upgrade))
+	}
 	if r.SlotsMissing > 0 {
 		fmt.Fprintf(w, "waiting for %s more: start another worker, or one with more --slots\n", plural(int64(r.SlotsMissing), "slot"))
 	}
