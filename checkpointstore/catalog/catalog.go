@@ -206,14 +206,14 @@ func (c *Catalog) Unhold(id dataflow.CheckpointID, who string, retained int) (*C
 }
 
 // Delete drops a record at a person's wish. It fails with ErrUnknown, and with
-// ErrNeeded for a record that is owed or held, or the newest while keepNewest:
-// a job that may still restore needs that one.
+// ErrNeeded for a record that is owed or held, or while keepNewest the newest, which a
+// job that may still restore needs, and a savepoint that is newer yet: see LetGo.
 func (c *Catalog) Delete(id dataflow.CheckpointID, keepNewest bool) (*Catalog, Change, error) {
 	r := c.Record(id)
 	if r == nil {
 		return c, Change{}, fmt.Errorf("delete checkpoint %d: %w", id, ErrUnknown)
 	}
-	if r.needed() || keepNewest && r == c.Newest() {
+	if r.needed() || keepNewest && (r == c.Newest() || c.lingers(r)) {
 		return c, Change{}, fmt.Errorf("delete checkpoint %d: %w", id, ErrNeeded)
 	}
 	n := c.begin()
@@ -259,6 +259,12 @@ func (c *Catalog) Rewind(id dataflow.CheckpointID) (*Catalog, Change, error) {
 	var ch Change
 	n.drop(drop, &ch)
 	return n, ch.sorted(), nil
+}
+
+// lingers tells whether r is a savepoint that is newer than every checkpoint.
+func (c *Catalog) lingers(r *Record) bool {
+	newest := c.Newest()
+	return r.Savepoint && (newest == nil || r.ID > newest.ID)
 }
 
 // LetGo drops the savepoints that nothing needs any more, those too that are newer than

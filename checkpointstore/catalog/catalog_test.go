@@ -133,6 +133,9 @@ func TestSavepointsAreKeptByTheirHoldAlone(t *testing.T) {
 	if c.Record(4) == nil {
 		t.Fatal("dropped although the next checkpoint may name its objects")
 	}
+	if _, _, err := c.Delete(4, true); !errors.Is(err, catalog.ErrNeeded) {
+		t.Fatalf("delete it: got %v", err)
+	}
 	if next, _ := complete(t, c, 5, 1, runs("p/", 4, 5), nil); next.Record(4) != nil || !next.Refers("p/", 4) {
 		t.Fatal("the next checkpoint does not take over")
 	}
@@ -470,7 +473,7 @@ func TestAgainstModel(t *testing.T) {
 					if !errors.Is(err, catalog.ErrUnknown) {
 						t.Fatal(err)
 					}
-				case r.owed || len(r.holds) > 0 || len(line) > 0 && id == line[len(line)-1]:
+				case r.owed || len(r.holds) > 0 || len(line) > 0 && id == line[len(line)-1] || r.savepoint && id > m.newest():
 					if !errors.Is(err, catalog.ErrNeeded) {
 						t.Fatal(err)
 					}

@@ -45,12 +45,12 @@ func (n *Catalog) trim(retained int, ch *Change) {
 	for _, id := range n.classes.beyond(max(retained, 1)) {
 		drop = append(drop, n.Record(id))
 	}
-	newest := n.Newest()
 	for id := range n.classes[loose].all() {
-		if newest == nil || id > newest.ID {
-			break
+		r := n.Record(id)
+		if n.lingers(r) {
+			break // and so do those that are newer
 		}
-		drop = append(drop, n.Record(id))
+		drop = append(drop, r)
 	}
 	n.drop(drop, ch)
 }
