@@ -115,7 +115,7 @@ func (w *writer) check() error {
 	switch m := w.cfg.Metadata; {
 	case m.Folder != nil:
 		return errors.New("it is a canonical savepoint already: copy its folder")
-	case m.Format > checkpointstore.Format:
+	case m.Format > checkpointstore.Format, snapshot.HasInFlight(m.Processes):
 		return ErrNotAligned
 	case w.cfg.Folder != "" && !strings.HasSuffix(w.cfg.Folder, "/"):
 		return fmt.Errorf("folder %q does not end in '/'", w.cfg.Folder)

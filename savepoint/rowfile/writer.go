@@ -20,7 +20,7 @@ const rowsAtOnce = 256
 // file is a Parquet file that is being written to memory.
 type file struct {
 	out  bytes.Buffer
-	w    *parquet.Writer
+	w    *parquet.GenericWriter[any]
 	rows rows
 	open int // rows in rows
 	n    int
@@ -38,7 +38,7 @@ func newFile(l *layout, sorted string, facts map[string]string) *file {
 	for k, v := range facts {
 		options = append(options, parquet.KeyValueMetadata("cairn."+k, v))
 	}
-	f.w = parquet.NewWriter(&f.out, options...)
+	f.w = parquet.NewGenericWriter[any](&f.out, options...)
 	return f
 }
 
@@ -52,6 +52,9 @@ func (f *file) next() error {
 }
 
 func (f *file) flush() error {
+	if f.open == 0 {
+		return nil // a column writer takes no empty slice
+	}
 	for i, c := range f.w.ColumnWriters() {
 		if _, err := c.WriteRowValues(f.rows[i]); err != nil {
 			return err
