@@ -20,6 +20,7 @@ func (t *tree) job() *cobra.Command {
 		t.jobSubmitCommand(),
 		t.jobPlanCommand(),
 		t.jobUpgradeCommand(),
+		t.jobForkCommand(),
 		&cobra.Command{Use: "list", Short: "List all jobs, ended ones included", Args: Args(cobra.NoArgs), RunE: t.run(t.jobList)},
 		oneJob("show", "Draw a job's graph, where each subtask runs, its rates and its failures", t.jobShow),
 		t.jobStopCommand(),

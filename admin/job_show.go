@@ -55,6 +55,9 @@ func jobHead(w io.Writer, r *wire.GetJobResponse) {
 		fmt.Fprintf(w, "reason: %s\n", oneLine(s.Reason))
 	}
 	fmt.Fprintf(w, "attempt %d, %s, submitted %s, last checkpoint %s\n", s.Attempt, plural(int64(s.Restarts), "restart"), agoText(s.SubmittedUnixMs), lastCheckpoint(s))
+	if r.Origin != "" {
+		fmt.Fprintf(w, "started from %s\n", r.Origin)
+	}
 	fmt.Fprintf(w, "artifact %.12s  arguments %s\n", r.ArtifactSha256, dash(strings.Join(r.Args, " ")))
 	if r.Upgrade != "" {
 		fmt.Fprintf(w, "upgrade: %s\n", oneLine(r.Upgrade))

@@ -21,6 +21,7 @@ type submitFlags struct {
 	parallelism int32
 	options     dataflow.Options
 	set         []string // OPTION=VALUE
+	origin      originFlags
 }
 
 func (t *tree) jobSubmitCommand() *cobra.Command {
@@ -57,6 +58,7 @@ func (f *submitFlags) add(cmd *cobra.Command) {
 	fl.IntVar(&f.options.Retained, "retained", 0, "completed checkpoints to keep (default: the program's, else 3)")
 	fl.IntVar(&f.options.Restart.Attempts, "restart-attempts", 0, "restarts in a row before the job fails; negative for none (default: no limit)")
 	fl.StringArrayVar(&f.set, "set", nil, "any other option, as OPTION=VALUE, such as checkpoint.every_bytes=64MiB; cairn job set JOB names them all; may be repeated")
+	f.origin.add(cmd)
 	f.addState(cmd)
 }
 
@@ -109,6 +111,10 @@ func (t *tree) jobSubmit(ctx context.Context, c *Client, f submitFlags, what str
 	if err := f.check(); err != nil {
 		return err
 	}
+	origin, err := f.origin.origin()
+	if err != nil {
+		return err
+	}
 	progress := newProgress(t.stderr)
 	defer progress.end()
 	program, err := t.program(ctx, c, what, f.platform, progress)
@@ -117,7 +123,7 @@ func (t *tree) jobSubmit(ctx context.Context, c *Client, f submitFlags, what str
 	}
 	defer program.remove()
 	id, err := Submit(ctx, c, Submission{
-		Name: f.name, Executable: program.path, Platform: program.platform, Args: jobArgs, Options: f.options, Parallelism: f.parallelism,
+		Name: f.name, Executable: program.path, Platform: program.platform, Args: jobArgs, Options: f.options, Parallelism: f.parallelism, Origin: origin,
 		Progress: progress.say,
 	})
 	progress.end()
@@ -139,6 +145,7 @@ type Submission struct {
 	Args        []string
 	Options     dataflow.Options // those that are given win over the program's
 	Parallelism int32            // 0: the program's
+	Origin      *wire.Origin     // nil: from the beginning
 	Progress    func(string)     // told what is going on, for people; may be nil
 }
 
@@ -162,7 +169,7 @@ func Submit(ctx context.Context, c *Client, s Submission) (string, error) {
 		return "", fmt.Errorf("submit job %s: options: %w", s.Name, err)
 	}
 	req := &wire.SubmitJobRequest{
-		Name: s.Name, ArtifactSha256: artifact.sum, Args: s.Args, Options: options, Key: requestKey(), Platform: s.Platform, Parallelism: s.Parallelism,
+		Name: s.Name, ArtifactSha256: artifact.sum, Args: s.Args, Options: options, Key: requestKey(), Platform: s.Platform, Parallelism: s.Parallelism, Origin: s.Origin,
 	}
 	return submit(ctx, c, req, artifact, s.Progress)
 }
