@@ -182,7 +182,13 @@ func (n *body) done(before *OpContext, err error) error {
 	return n.leave(before, cmp.Or(err, n.endBatch()))
 }
 
+// watermark takes a watermark. While key groups are behind the subtask's since a restore, one that is
+// below it too waits for the next: it would take the groups to where the subtask was, and what is still
+// to come for them, since at least once the others had run ahead, would be late.
 func (n *body) watermark(wm int64) error {
+	if !n.moved && wm < n.op.RestoredWatermark && n.op.GroupsBehind() {
+		return nil
+	}
 	before := n.enter()
 	n.wm, n.moved = max(n.wm, wm), true
 	err := n.code.Watermark(wm)
