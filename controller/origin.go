@@ -144,21 +144,12 @@ func whatThereIs(record *ledger.Job) string {
 	return "it has " + strings.Join(ids, ", ")
 }
 
-// point is the restore point as processes are told of it.
+// pointOf is the restore point as processes are told of it.
 func pointOf(o *ledger.Origin) *wire.RestorePoint {
 	return &wire.RestorePoint{
 		Store: o.Store, Key: o.Object.Key, Size: o.Object.Size, Sha256: o.Object.SHA256,
 		Copy: o.Copy, AllowNonRestoredState: o.AllowNonRestored, OwnTransactions: o.OwnTransactions,
 	}
-}
-
-// resolveOrigin finds what a caller names, as processes are told of it.
-func (l *leader) resolveOrigin(ctx context.Context, o *wire.Origin) (*wire.RestorePoint, *checkpointstore.Metadata, error) {
-	found, err := l.findOrigin(ctx, o)
-	if err != nil {
-		return nil, nil, err
-	}
-	return pointOf(&found.Origin), found.metadata, nil
 }
 
 // checkBackend refuses a checkpoint whose images only another backend reads.

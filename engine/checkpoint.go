@@ -87,8 +87,7 @@ func (a *Attempt) makeDurable(ctx context.Context, ck *checkpoint) (*snapshot.Pr
 	}
 	out := a.snapshot(ck, seal)
 	out.InFlightBytes = inFlight
-	a.refer(out, kept, seal.InFlight)
-	return out, nil
+	return out, a.refer(out, kept, seal.InFlight)
 }
 
 // finishSink completes a sink's part. Its error and panics are the checkpoint's.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -127,8 +128,19 @@ func (a *Attempt) keepInFlight(ck *checkpoint) (kept [][]snapshot.InFlight, byte
 	return kept, bytes
 }
 
+// errSubsumed is why a checkpoint can't be finished when a newer one completed meanwhile:
+// the uploader has let go of what was in flight for it.
+var errSubsumed = errors.New("a newer checkpoint has completed")
+
 // refer fills in where what is in flight has become durable, and says of which edges it is.
-func (a *Attempt) refer(out *snapshot.Process, kept [][]snapshot.InFlight, refs []objectstore.Ref) {
+func (a *Attempt) refer(out *snapshot.Process, kept [][]snapshot.InFlight, refs []objectstore.Ref) error {
+	channels := 0
+	for _, mine := range kept {
+		channels += len(mine)
+	}
+	if len(refs) != channels {
+		return errSubsumed
+	}
 	edges := map[int]bool{}
 	for i, mine := range kept {
 		for k := range mine {
@@ -142,6 +154,7 @@ func (a *Attempt) refer(out *snapshot.Process, kept [][]snapshot.InFlight, refs 
 			out.Edges = append(out.Edges, a.program.edge(a.plan.Edges[i]))
 		}
 	}
+	return nil
 }
 
 // edge describes an edge of the plan.

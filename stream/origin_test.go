@@ -22,7 +22,7 @@ func TestTransactionsOfAnOriginAreItsOwnJobsUnlessClaimed(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 5))
 		claim := r.IntN(2) == 0
 		sink := enginetest.NewSink[int]()
-		parent, prog := killedParent(t, seed, r, sink)
+		parent := killedParent(t, seed, r, sink)
 		origin := *parent.Restore()
 		left += sink.StagedOf("job")
 		staged := sink.StagedOf("job")
@@ -32,7 +32,7 @@ func TestTransactionsOfAnOriginAreItsOwnJobsUnlessClaimed(t *testing.T) {
 		mine := origin
 		mine.Origin, mine.OwnTransactions = true, claim
 		child.RestoreFrom(&mine)
-		prog = passing(t, 1+r.IntN(4), sink)
+		prog := passing(t, 1+r.IntN(4), sink)
 		if err := child.Run(t.Context(), prog); err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func passing(t *testing.T, parallelism int, sink *enginetest.Sink[int]) *engine.
 }
 
 // killedParent runs a job until it is killed with at least one checkpoint.
-func killedParent(t *testing.T, seed uint64, r *rand.Rand, sink *enginetest.Sink[int]) (*enginetest.Cluster, *engine.Program) {
+func killedParent(t *testing.T, seed uint64, r *rand.Rand, sink *enginetest.Sink[int]) *enginetest.Cluster {
 	t.Helper()
 	c := enginetest.New(seed, 1+r.IntN(3))
 	prog := passing(t, 1+r.IntN(4), sink)
@@ -91,5 +91,5 @@ func killedParent(t *testing.T, seed uint64, r *rand.Rand, sink *enginetest.Sink
 		}
 	}
 	sink.OnWrite = nil
-	return c, prog
+	return c
 }
