@@ -43,6 +43,7 @@ func (t *tree) jobSubmitCommand() *cobra.Command {
 		}),
 	}
 	f.add(cmd)
+	f.origin.add(cmd)
 	return cmd
 }
 
@@ -58,7 +59,6 @@ func (f *submitFlags) add(cmd *cobra.Command) {
 	fl.IntVar(&f.options.Retained, "retained", 0, "completed checkpoints to keep (default: the program's, else 3)")
 	fl.IntVar(&f.options.Restart.Attempts, "restart-attempts", 0, "restarts in a row before the job fails; negative for none (default: no limit)")
 	fl.StringArrayVar(&f.set, "set", nil, "any other option, as OPTION=VALUE, such as checkpoint.every_bytes=64MiB; cairn job set JOB names them all; may be repeated")
-	f.origin.add(cmd)
 	f.addState(cmd)
 }
 
