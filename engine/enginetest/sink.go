@@ -19,6 +19,8 @@ type Sink[T any] struct {
 	// OnPrepare, if set, is called by the asynchronous part of a Prepare; its
 	// error is the part's.
 	OnPrepare func() error
+	// OnCommit, if set, is called before each Commit; its error is the Commit's.
+	OnCommit func() error
 
 	mu        sync.Mutex
 	next      int
@@ -78,6 +80,11 @@ func (s *Sink[T]) Open(_ context.Context, env connector.Env) (connector.Writer[T
 
 // Commit implements connector.Transactional.
 func (s *Sink[T]) Commit(_ context.Context, _ connector.Env, txns []snapshot.Transaction) error {
+	if s.OnCommit != nil {
+		if err := s.OnCommit(); err != nil {
+			return err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range txns {
