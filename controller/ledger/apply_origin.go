@@ -14,7 +14,7 @@ func (t *transition) checkOrigin(c *SubmitJob) error {
 		return refuse(ErrInvalid, "submit job %s: its origin is incomplete", c.Job)
 	}
 	if o.Job == "" {
-		return nil
+		return t.checkPathClaims(c)
 	}
 	parent := t.Jobs[o.Job]
 	if parent == nil {
@@ -41,6 +41,18 @@ func (t *transition) checkClaims(c *SubmitJob, parent *Job) error {
 	}
 	if o.Claim && !parent.Status.Terminal() && o.Savepoint == "" {
 		return refuse(ErrNotEnded, "claim checkpoint %d of job %s: it is %s", o.Checkpoint, o.Job, parent.Status)
+	}
+	return nil
+}
+
+// checkPathClaims is checkClaims for what is no job's of this cluster: one that claims it deletes
+// it, and others may still be reading.
+func (t *transition) checkPathClaims(c *SubmitJob) error {
+	o := c.Origin
+	for _, id := range t.neededByPath(o.Store, o.Object) {
+		if o.Claim || t.Jobs[id].Origin.Claim {
+			return refuse(ErrCheckpointNeeded, "submit job %s from %s: job %s starts from it, and one of them claims it", c.Job, o.Object.Key, id)
+		}
 	}
 	return nil
 }
@@ -77,12 +89,19 @@ func (t *transition) checkForeign(j *Job, c *CompleteCheckpoint) error {
 // of it. A parent may thereby need its own parent's objects no more, and so on.
 func (t *transition) settleOrigin(id dataflow.JobID) {
 	j := t.Jobs[id]
-	if j == nil || j.Origin == nil || j.Origin.Released || j.needsOrigin() {
+	if j == nil || j.Origin == nil || j.Origin.Released {
 		return
 	}
 	next, o := *j, *j.Origin
+	next.TookOver = j.TookOver || j.Catalog.Newest() != nil
+	if j.needsOrigin() {
+		if next.TookOver != j.TookOver {
+			t.put(&next)
+		}
+		return
+	}
 	o.Released = true
-	if j.Completed > 0 {
+	if next.TookOver = next.TookOver || j.savepointStands(); next.TookOver {
 		o.Release = o.due() // a job that came to nothing has not taken it over
 	}
 	next.Origin = &o
@@ -99,11 +118,17 @@ func (t *transition) settleOrigin(id dataflow.JobID) {
 func (t *transition) letGo(child *Job, o *Origin) {
 	parent := *t.Jobs[o.Job]
 	parent.Catalog, _ = parent.Catalog.Unhold(o.Checkpoint, holdOfJob(child.ID), parent.Options.Retained)
-	if o.Claim && o.Savepoint == "" && child.Completed > 0 {
+	if o.Claim && o.Savepoint == "" && child.TookOver {
 		if next, _, err := parent.Catalog.Delete(o.Checkpoint, !parent.Status.Terminal()); err == nil {
 			parent.Catalog = next
 			t.emit(Event{Type: EventCheckpointDeleted, Job: parent.ID, Checkpoint: o.Checkpoint})
 		}
+	}
+	if !parent.current(parent.attempt()) {
+		parent.Catalog, _ = parent.Catalog.LetGo() // a savepoint that was disposed of meanwhile
+	}
+	if parent.Status == Cancelled {
+		t.deleteOnCancel(&parent) // what it kept for the child alone
 	}
 	t.put(&parent)
 }

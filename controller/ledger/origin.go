@@ -92,6 +92,27 @@ func HoldingJobs(r *catalog.Record) []dataflow.JobID {
 	return jobs
 }
 
+// savepointStands tells whether the job has a savepoint to start from. One that stopped it stays,
+// also when its folder can't be written.
+func (j *Job) savepointStands() bool {
+	return slices.ContainsFunc(j.Savepoints, func(s Savepoint) bool {
+		return s.Status == SavepointCompleted || s.Status == SavepointWriting && s.Stop
+	})
+}
+
+// neededByPath are the jobs that start from this object, which is no job's of this cluster, and
+// still need it or are yet to delete it, sorted.
+func (s *State) neededByPath(store string, o catalog.Object) []dataflow.JobID {
+	var jobs []dataflow.JobID
+	for _, j := range s.Jobs {
+		if f := j.Origin; f != nil && f.Job == "" && f.Store == store && f.Object == o && (!f.Released || f.Release != "") {
+			jobs = append(jobs, j.ID)
+		}
+	}
+	slices.Sort(jobs)
+	return jobs
+}
+
 // NeededBy are the jobs that started from this checkpoint or savepoint and still
 // need it, sorted: it can't be deleted before they let go.
 func (s *State) NeededBy(job dataflow.JobID, id dataflow.CheckpointID) []dataflow.JobID {

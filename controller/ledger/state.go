@@ -199,6 +199,9 @@ type Job struct {
 	Savepoints []Savepoint `cbor:"35,keyasint,omitempty"` // by id; see savepoint.go
 	// Origin is what the job started from; nil: from the beginning.
 	Origin *Origin `cbor:"40,keyasint,omitempty"`
+	// TookOver: it has had a checkpoint of its own, or ended with a savepoint, so that its
+	// origin is not the last copy of anything.
+	TookOver bool `cbor:"41,keyasint,omitempty"`
 	// Upgrade is the newest upgrade; nil: there was none.
 	Upgrade *Upgrade `cbor:"45,keyasint,omitempty"`
 }
