@@ -186,3 +186,28 @@ func TestSavepointsAreBounded(t *testing.T) {
 	}
 	w.refused(&BeginSavepoint{Job: "j", Attempt: a, Format: dataflow.Native, Trigger: SavepointManual}, ErrTooManySavepoints)
 }
+
+// TestKeysAreOfOneJob: a caller's key tells the wishes for one job apart, and nobody's for
+// another job is answered with its outcome.
+func TestKeysAreOfOneJob(t *testing.T) {
+	w := setup(t)
+	for _, id := range []dataflow.JobID{"a", "b"} {
+		w.submit(id)
+		w.run(id)
+	}
+	w.checkpoint("b", 1, "periodic", false)
+	key := func(c *BeginSavepoint) { c.Header.Key = "nightly" }
+	w.savepoint("a", dataflow.Native, key)
+	if id := w.savepoint("b", dataflow.Native, key); w.job("b").Savepoint(id) == nil {
+		t.Fatalf("job b was promised savepoint %d and has %+v", id, w.job("b").Savepoints)
+	}
+	for _, id := range []dataflow.JobID{"a", "b"} {
+		options := w.job(id).Options
+		options.Retained = 7
+		w.ok(&SetOptions{Header: Header{Key: "more"}, Job: id, Options: options})
+		w.ok(&BeginUpgrade{Header: Header{Key: "next"}, Job: id, HealthyWithin: 1000, Program: Program{Artifact: "new", Graph: []byte("{}")}})
+		if j := w.job(id); j.Upgrade == nil || j.Options.Retained != 7 {
+			t.Fatalf("job %s: options %+v, upgrade %+v", id, j.Options, j.Upgrade)
+		}
+	}
+}

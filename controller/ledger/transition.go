@@ -34,13 +34,23 @@ func (t *transition) run(c Command) any {
 	if len(t.header.Key) > KeyMax {
 		return refuse(ErrInvalid, "idempotency key of %d bytes", len(t.header.Key))
 	}
-	key := fmt.Sprintf("%d/%s", kindOf(c), t.header.Key)
+	key := keyOf(c)
 	if first, found := t.keys.get(key); found {
 		return first.result(t.State)
 	}
 	result := t.apply(c)
 	t.keys.add(remember(key, result))
 	return result
+}
+
+// keyOf is what a command is remembered by. Callers choose keys for one job and use them for the
+// next one too, so the job is part of it; in the commands of older versions it is not, since what
+// stands in older snapshots must be found again.
+func keyOf(c Command) string {
+	if k := kindOf(c); k < kindSetOptions {
+		return fmt.Sprintf("%d/%s", k, c.header().Key)
+	}
+	return fmt.Sprintf("%d/%s/%s", kindOf(c), jobOf(c), c.header().Key)
 }
 
 func (t *transition) apply(c Command) any {
