@@ -57,11 +57,32 @@ func (l *leader) locateOrigin(ctx context.Context, o *wire.Origin) (*origin, err
 	}
 	id := dataflow.CheckpointID(o.Checkpoint)
 	if id == 0 {
-		if id = newestRestorable(record); id == 0 {
+		if id = whereItGoesOn(record); id == 0 {
 			return nil, fmt.Errorf("origin: job %s has neither a checkpoint nor a savepoint that is complete: %w", o.Job, ledger.ErrNoCheckpoint)
 		}
 	}
 	return l.originOf(ctx, record, id)
+}
+
+// whereItGoesOn is what a caller means who names a job and no checkpoint. Of a job that has ended that
+// is what its sinks have committed up to: nobody commits any more what they prepared between
+// that and a later savepoint that did not stop the job, so to go on from there would lose it.
+func whereItGoesOn(record *ledger.Job) (id dataflow.CheckpointID) {
+	if !record.Status.Terminal() {
+		return newestRestorable(record)
+	}
+	if newest := record.Catalog.Newest(); newest != nil {
+		id = newest.ID
+	}
+	for _, s := range record.Savepoints {
+		if s.Status == ledger.SavepointCompleted && s.Stop && s.Trigger != ledger.SavepointUpgrade {
+			id = max(id, s.ID)
+		}
+	}
+	if id == 0 {
+		return newestRestorable(record)
+	}
+	return id
 }
 
 // newestRestorable is the newest checkpoint or savepoint of a job; 0 without any.
