@@ -34,6 +34,7 @@ func (u *Uploader) KeepInFlight(id dataflow.CheckpointID, channels []InFlight) {
 	if u.flight == nil {
 		u.flight = &Log{u: u, name: "in flight"}
 	}
+	u.dropUnsentLocked(id)
 	var p *pack
 	for _, c := range channels {
 		if p == nil || p.raw >= objectBytes {
@@ -48,6 +49,30 @@ func (u *Uploader) KeepInFlight(id dataflow.CheckpointID, channels []InFlight) {
 		u.inFlights = append(u.inFlights, inFlight{id, s})
 	}
 	u.signal()
+}
+
+// dropUnsentLocked lets go of what older checkpoints than id left that nobody has begun to send: they have
+// come to nothing. While the store is away every checkpoint leaves some, and it must not
+// take the room of the changes that wait.
+func (u *Uploader) dropUnsentLocked(id dataflow.CheckpointID) {
+	u.inFlights = slices.DeleteFunc(u.inFlights, func(f inFlight) bool {
+		p := f.segment.pack
+		if f.id >= id || f.segment.durable || p.busy() || len(p.tries) > 0 {
+			return false
+		}
+		if !p.dropped {
+			p.dropped = true
+			for _, part := range p.parts {
+				u.waiting -= int64(part.raw)
+				part.owner.waiting -= int64(part.raw)
+			}
+			u.takesLocked(p, 0)
+			p.parts = nil
+			u.queue = slices.DeleteFunc(u.queue, func(q *pack) bool { return q == p })
+			u.notifyLocked()
+		}
+		return true
+	})
 }
 
 func (u *Uploader) countInFlightLocked(p *pack, size int64) {

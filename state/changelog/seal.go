@@ -2,6 +2,7 @@ package changelog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -97,18 +98,23 @@ func (u *Uploader) endSeal() {
 	u.signal()
 }
 
+// errOvertaken is why a Seal ends when a newer checkpoint has taken the place of its own.
+var errOvertaken = errors.New("what was in flight is given up: a newer checkpoint has begun")
+
 // await waits until the pack is durable, or an upload has failed once more and none
 // has succeeded since.
 func (u *Uploader) await(ctx context.Context, p *pack, failed int64) error {
 	for {
 		u.mu.Lock()
-		durable, err := p.durable, u.lastErr
+		durable, dropped, err := p.durable, p.dropped, u.lastErr
 		down := u.down > 0 && u.stats.Failed > failed && !p.busy()
 		stopped, changed := u.stopped, u.changed
 		u.mu.Unlock()
 		switch {
 		case durable:
 			return nil
+		case dropped:
+			return errOvertaken
 		case down:
 			return err
 		case stopped:
