@@ -54,6 +54,7 @@ func newAlignment(overtakable []bool) *alignment {
 // verdict is what to do about a barrier, in this order.
 type verdict struct {
 	keep     bool                  // what the channel holds before the barrier is in flight: the last of it
+	kept     bool                  // all of the channel that is in flight has been kept
 	declined dataflow.CheckpointID // an older checkpoint is given up; 0 if none
 	begun    bool                  // it is the first news of the checkpoint
 	release  bool                  // let all channels go on
@@ -81,6 +82,10 @@ func (a *alignment) news(channel int, t *Trigger) verdict {
 
 // barrier takes the barrier of t from a channel.
 func (a *alignment) barrier(channel int, t *Trigger) verdict {
+	if t.ID == a.kept && a.keeping[channel] { // its sender had other options: there was no news of it
+		a.endKeeping(channel)
+		return verdict{kept: true}
+	}
 	if !a.concerns(t.ID) {
 		return verdict{}
 	}

@@ -130,3 +130,24 @@ func TestAlignmentForgetsOldAborts(t *testing.T) {
 		t.Error("a trigger should cut once")
 	}
 }
+
+// TestAlignmentEndsWhatItKeepsAtABarrierWithoutNews: a new leader repeats a trigger with the options of
+// now, so that the barriers of one checkpoint may pass in several ways. One that there was no
+// news of ends what is kept of its channel all the same.
+func TestAlignmentEndsWhatItKeepsAtABarrierWithoutNews(t *testing.T) {
+	a := newAlignment([]bool{true, true})
+	if v := a.news(0, &Trigger{ID: 1, Mode: Unaligned}); !v.cut || a.keeps != 1 {
+		t.Fatalf("%+v, %d channels kept", v, a.keeps)
+	}
+	for _, mode := range []Mode{Aligned, Unaligned} {
+		v := a.barrier(1, &Trigger{ID: 1, Mode: mode})
+		if first := mode == Aligned; v.kept != first || v.keep || v.cut || v.block || a.keeps != 0 {
+			t.Fatalf("%+v, %d channels kept", v, a.keeps)
+		}
+	}
+	a.news(0, &Trigger{ID: 2, Mode: Unaligned})
+	a.abort(2)
+	if v := a.barrier(1, &Trigger{ID: 2}); v != (verdict{}) {
+		t.Fatalf("an aborted one: %+v", v)
+	}
+}

@@ -93,6 +93,8 @@ func (s *subtask) takeBarrier(ctx context.Context, i int, t *Trigger) error {
 func (s *subtask) obey(ctx context.Context, v verdict, i int, t *Trigger) error {
 	if v.keep {
 		s.keepQueued(i, t)
+	}
+	if v.keep || v.kept {
 		s.settle(ctx)
 		return nil
 	}
