@@ -20,6 +20,7 @@ import (
 	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/ha"
 	"github.com/cairnstream/cairn/internal/virtual"
+	"github.com/cairnstream/cairn/objectstore"
 	"github.com/cairnstream/cairn/objectstore/mem"
 	"github.com/cairnstream/cairn/wire"
 )
@@ -29,7 +30,7 @@ import (
 type cluster struct {
 	t      *testing.T
 	raft   *virtual.Cluster
-	bucket *mem.Bucket
+	bucket objectstore.Bucket
 	sha    string // of the one artifact
 
 	mu          sync.Mutex
@@ -57,7 +58,7 @@ func inBubble(t *testing.T, f func(t *testing.T, c *cluster), configure ...func(
 }
 
 // inBubbleOn is inBubble with a given bucket.
-func inBubbleOn(t *testing.T, bucket *mem.Bucket, f func(t *testing.T, c *cluster), configure ...func(*Config)) {
+func inBubbleOn(t *testing.T, bucket objectstore.Bucket, f func(t *testing.T, c *cluster), configure ...func(*Config)) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &cluster{t: t, bucket: bucket, controllers: make([]*Controller, 3), stop: make([]func(), 3), agents: map[string]*agent{}, graph: twoStep(2), configure: configure}
 		c.raft = virtual.New(t, 3, func(i int) ha.StateMachine {

@@ -5,9 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -198,42 +196,20 @@ func TestClaimOfWhatIsNotOnesOwn(t *testing.T) {
 // TestLeaderDiesAtEachStepOfAClaim: a canonical savepoint that nobody's catalog has is
 // restored, claimed, and deleted after the first completion, whichever leader does it.
 func TestLeaderDiesAtEachStepOfAClaim(t *testing.T) {
-	steps := 0
-	for _, step := range Steps {
-		if strings.HasPrefix(step, "origin: ") {
-			steps++
-			t.Run(step, func(t *testing.T) { claimAndDieAt(t, step) })
-		}
-	}
-	if steps != 5 {
-		t.Errorf("%d steps were tried, want all 5", steps)
+	for _, step := range stepsOf(t) {
+		t.Run(step, func(t *testing.T) { claimAndDieAt(t, step) })
 	}
 }
 
 func claimAndDieAt(t *testing.T, step string) {
-	var armed atomic.Bool
-	var reached, release chan struct{}
-	inBubble(t, func(t *testing.T, c *cluster) {
-		reached, release = make(chan struct{}), make(chan struct{}) // of the bubble
-		c.startAgents(2, 4)
+	striking(t, step, func(t *testing.T, c *cluster, s *strike) {
+		c.storing(c.startAgents(2, 4))
 		c.announceAll()
 		other, folder := mem.Open("claimed"), "backups/seven"
 		c.putFolder(other, folder)
-		armed.Store(true)
-		struck := make(chan struct{})
-		go func() {
-			defer close(struck)
-			<-reached
-			time.AfterFunc(time.Millisecond, func() { close(release) }) // its wires are cut by then
-			c.killLeader()
-		}()
-		var child dataflow.JobID
-		c.await("the submit to be taken", func() (ok bool) { // repeated under whoever leads
-			var err error
-			child, err = c.startFrom(&wire.Origin{Path: "mem://claimed/" + folder, Claim: true}, "the key")
-			return err == nil
-		})
-		<-struck
+		s.arm(c)
+		child := c.submitted(&wire.Origin{Path: "mem://claimed/" + folder, Claim: true})
+		s.await(c)
 		c.awaitCompleted(child, 2)
 		c.await("the folder to be let go", func() bool {
 			o := c.record(child).Origin
@@ -245,26 +221,25 @@ func claimAndDieAt(t *testing.T, step string) {
 		if jobs := c.jobs(); !slices.Equal(jobs, []dataflow.JobID{child}) {
 			t.Errorf("jobs %v, want %s alone", jobs, child)
 		}
-	}, func(cfg *Config) {
-		cfg.Passed = func(s string) {
-			if s == step && armed.CompareAndSwap(true, false) {
-				close(reached)
-				<-release
-			}
-		}
 	})
+}
+
+// submitted is a job that was submitted from an origin, under whichever leader.
+func (c *cluster) submitted(o *wire.Origin) (child dataflow.JobID) {
+	c.t.Helper()
+	key := freshKey()
+	c.await("the submit to be taken", func() (ok bool) {
+		var err error
+		child, err = c.startFrom(o, key)
+		return err == nil
+	})
+	return child
 }
 
 // putFolder writes a canonical savepoint of a cluster that is gone.
 func (c *cluster) putFolder(b objectstore.Bucket, folder string) {
 	c.t.Helper()
-	data, err := checkpointstore.Encode(&checkpointstore.Metadata{
-		Format: checkpointstore.FormatFolder, Cluster: "gone", Job: "theirs", Attempt: 1, Checkpoint: 7,
-		Graph: []byte("{}"), KeyGroups: 16, Folder: &checkpointstore.Folder{},
-	})
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	data := c.folderMetadata("theirs", 7)
 	if err := b.Put(c.t.Context(), path.Join(folder, checkpointstore.SavepointMetadata), data, objectstore.PutOptions{}); err != nil {
 		c.t.Fatal(err)
 	}

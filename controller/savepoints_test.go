@@ -1,10 +1,11 @@
 package controller
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"path"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,22 +21,36 @@ func (a *agent) writeSavepoint(w *wire.WriteSavepoint) {
 	if a.holdWrites {
 		return
 	}
+	data := a.c.folderMetadata(w.Job, w.Savepoint)
+	sum := sha256.Sum256(data)
 	done := &wire.SavepointWritten{
 		Job: w.Job, Savepoint: w.Savepoint, Folder: w.Folder, MetadataKey: path.Join(w.Folder, checkpointstore.SavepointMetadata),
-		MetadataSize: 2, MetadataSha256: "aa", Bytes: 7, Rows: 3,
+		MetadataSize: int64(len(data)), MetadataSha256: hex.EncodeToString(sum[:]), Bytes: 7, Rows: 3,
 	}
-	a.c.put(path.Join(w.Folder, "operators/out/counts-0.parquet"))
+	a.c.put(path.Join(w.Folder, "operators/out/counts-0.parquet"), []byte("PAR1"))
 	if a.failWrites > 0 {
 		a.failWrites--
 		done.Error = "disk full"
 	} else {
-		a.c.put(done.MetadataKey)
+		a.c.put(done.MetadataKey, data)
 	}
 	a.send(&wire.AgentMessage{Body: &wire.AgentMessage_SavepointWritten{SavepointWritten: done}})
 }
 
-func (c *cluster) put(key string) {
-	if err := c.bucket.Put(c.t.Context(), key, []byte("{}"), objectstore.PutOptions{}); err != nil {
+// folderMetadata is the metadata object of a canonical savepoint without state.
+func (c *cluster) folderMetadata(job string, id uint64) []byte {
+	data, err := checkpointstore.Encode(&checkpointstore.Metadata{
+		Format: checkpointstore.FormatFolder, Cluster: "gone", Job: dataflow.JobID(job), Attempt: 1, Checkpoint: dataflow.CheckpointID(id),
+		Graph: []byte("{}"), KeyGroups: 16, Folder: &checkpointstore.Folder{},
+	})
+	if err != nil {
+		c.t.Error(err)
+	}
+	return data
+}
+
+func (c *cluster) put(key string, data []byte) {
+	if err := c.bucket.Put(c.t.Context(), key, data, objectstore.PutOptions{}); err != nil {
 		c.t.Error(err)
 	}
 }
@@ -252,17 +267,7 @@ func TestStopThatFails(t *testing.T) {
 		c.awaitSavepoint(id, s.Id, ledger.SavepointFailed)
 		goesOn := func() {
 			t.Helper()
-			c.await("the sources to go on", func() bool {
-				for _, a := range agents {
-					a.mu.Lock()
-					held := a.processes[string(id)] == nil || a.processes[string(id)].held != 0
-					a.mu.Unlock()
-					if held {
-						return false
-					}
-				}
-				return true
-			})
+			c.awaitHeld(agents, id, false)
 			if record := c.record(id); record.Status != ledger.Running || record.Restarts != 0 || record.CheckpointFails != 0 {
 				t.Fatalf("%s after %d restarts", record.Status, record.Restarts)
 			}
@@ -282,6 +287,23 @@ func TestStopThatFails(t *testing.T) {
 		}
 		c.killLeader()
 		goesOn()
+	})
+}
+
+// awaitHeld waits until the sources of all processes wait for an outcome, or read on.
+func (c *cluster) awaitHeld(agents []*agent, id dataflow.JobID, held bool) {
+	c.t.Helper()
+	c.await(fmt.Sprintf("sources held: %t", held), func() bool {
+		for _, a := range agents {
+			a.mu.Lock()
+			p := a.processes[string(id)]
+			other := p == nil || (p.held != 0) != held
+			a.mu.Unlock()
+			if other {
+				return false
+			}
+		}
+		return true
 	})
 }
 
@@ -306,46 +328,21 @@ func TestPeriodicSavepoints(t *testing.T) {
 // TestLeaderDiesAtEachStepOfASavepoint: the next one completes what was begun, or it is
 // cleanly absent and the job runs.
 func TestLeaderDiesAtEachStepOfASavepoint(t *testing.T) {
-	for _, step := range Steps {
-		if !strings.HasPrefix(step, "savepoint: ") && !strings.HasPrefix(step, "stop: ") {
-			continue
-		}
-		for _, how := range []string{"trigger", "stop", "cancel"} {
+	for _, step := range stepsOf(t) {
+		for _, how := range []string{"trigger", "stop", "drain", "cancel"} {
 			t.Run(step+" of "+how, func(t *testing.T) { dieAt(t, step, how) })
 		}
 	}
 }
 
 func dieAt(t *testing.T, step, how string) {
-	var armed atomic.Bool
-	reached, release := make(chan struct{}), make(chan struct{})
-	passed := func(s string) {
-		if s == step && armed.CompareAndSwap(true, false) {
-			close(reached)
-			<-release
-		}
-	}
-	inBubble(t, func(t *testing.T, c *cluster) {
-		reached, release = make(chan struct{}), make(chan struct{}) // of the bubble
-		c.startAgents(2, 1)
+	striking(t, step, func(t *testing.T, c *cluster, s *strike) {
+		c.storing(c.startAgents(2, 1))
 		id := c.running()
-		armed.Store(true)
-		struck := make(chan struct{})
-		go func() {
-			defer close(struck)
-			select {
-			case <-reached:
-				time.AfterFunc(time.Millisecond, func() { close(release) }) // its wires are cut by then
-				i, _ := c.leader()
-				c.raft.Kill(i)
-				c.stop[i]()
-			case <-t.Context().Done():
-			}
-		}()
+		s.arm(c)
 		c.takeAndDispose(id, how)
-		if strings.HasPrefix(step, "savepoint: ") || how == "cancel" {
-			c.await("the step to be passed", func() bool { return !armed.Load() })
-			<-struck
+		if strings.HasPrefix(step, "savepoint: ") || how == "cancel" { // others have no commits that a worker finishes
+			s.await(c)
 		}
 		record := c.record(id)
 		c.await("everything to be done with", func() bool {
@@ -356,8 +353,7 @@ func dieAt(t *testing.T, step, how string) {
 			t.Fatalf("the job is %s after %d restarts", record.Status, record.Restarts)
 		}
 		if how != "trigger" {
-			want := map[string]ledger.Status{"stop": ledger.Finished, "cancel": ledger.Cancelled}[how]
-			c.awaitStatus(id, want)
+			c.awaitStatus(id, map[string]ledger.Status{"stop": ledger.Finished, "drain": ledger.Finished, "cancel": ledger.Cancelled}[how])
 		}
 		c.await("its record to go", func() bool {
 			for _, r := range c.record(id).Catalog.Records() {
@@ -367,7 +363,7 @@ func dieAt(t *testing.T, step, how string) {
 			}
 			return true
 		})
-	}, func(cfg *Config) { cfg.Passed = passed })
+	})
 }
 
 // takeAndDispose takes a canonical savepoint and disposes of it, asking until it is
@@ -381,7 +377,7 @@ func (c *cluster) takeAndDispose(id dataflow.JobID, how string) {
 			s = r.GetSavepoint()
 			return err == nil
 		}
-		r, err := c.api().StopJob(c.t.Context(), &wire.StopJobRequest{Job: string(id), Savepoint: request, Cancel: how == "cancel"})
+		r, err := c.api().StopJob(c.t.Context(), &wire.StopJobRequest{Job: string(id), Savepoint: request, Drain: how == "drain", Cancel: how == "cancel"})
 		s = r.GetSavepoint()
 		return err == nil
 	})

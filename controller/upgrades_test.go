@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -189,53 +188,33 @@ func TestUpgradeWhoseSavepointFails(t *testing.T) {
 
 // TestLeaderDiesAtEachStepOfAnUpgrade: the next one carries it on to the end that it would have had.
 func TestLeaderDiesAtEachStepOfAnUpgrade(t *testing.T) {
-	before := []string{StepUpgradeBegun, StepSavepointBegun, StepSavepointTriggered, StepSavepointMetadata, StepSavepointComplete, StepUpgradeSwapped}
-	for behaviour, steps := range map[string][]string{
-		programGood:  append(before, StepUpgradeHealthy),
-		programEdges: {StepUpgradeSwapped},
-		programFails: {StepUpgradeSwapped, StepUpgradeRolledBack},
-		programHangs: {StepUpgradeSwapped, StepUpgradeRolledBack},
-	} {
-		for _, step := range steps {
-			t.Run(behaviour+", "+step, func(t *testing.T) { dieInUpgrade(t, behaviour, step) })
+	for _, step := range stepsOf(t) {
+		switch step {
+		case StepUpgradeFailed:
+			t.Run(step, dieInFailedUpgrade)
+		case StepUpgradeRolledBack:
+			t.Run(programFails+", "+step, func(t *testing.T) { dieInUpgrade(t, programFails, step) })
+			t.Run(programHangs+", "+step, func(t *testing.T) { dieInUpgrade(t, programHangs, step) })
+		case StepUpgradeSwapped:
+			for _, behaviour := range []string{programEdges, programFails, programHangs} {
+				t.Run(behaviour+", "+step, func(t *testing.T) { dieInUpgrade(t, behaviour, step) })
+			}
+			fallthrough
+		default:
+			t.Run(programGood+", "+step, func(t *testing.T) { dieInUpgrade(t, programGood, step) })
 		}
 	}
 }
 
 func dieInUpgrade(t *testing.T, behaviour, step string) {
-	var armed atomic.Bool
-	var reached, release chan struct{}
-	passed := func(s string) {
-		if s == step && armed.CompareAndSwap(true, false) {
-			close(reached)
-			<-release
-		}
-	}
-	inBubble(t, func(t *testing.T, c *cluster) {
-		reached, release = make(chan struct{}), make(chan struct{}) // of the bubble
-		c.startAgents(2, 1)
+	striking(t, step, func(t *testing.T, c *cluster, s *strike) {
+		c.storing(c.startAgents(2, 1))
 		id := c.running()
 		c.awaitCompleted(id, 2)
 		old, sha := c.record(id).Artifact, c.program(behaviour)
-		armed.Store(true)
-		struck := make(chan struct{})
-		go func() {
-			defer close(struck)
-			select {
-			case <-reached:
-				time.AfterFunc(time.Millisecond, func() { close(release) })
-				i, _ := c.leader()
-				c.raft.Kill(i)
-				c.stop[i]()
-			case <-t.Context().Done():
-			}
-		}()
-		c.await("the upgrade to begin", func() bool {
-			_, err := c.api().UpgradeJob(t.Context(), upgradeTo(id, sha))
-			return err == nil
-		})
-		c.await("the step to be passed", func() bool { return !armed.Load() })
-		<-struck
+		s.arm(c)
+		c.beginUpgrade(id, sha)
+		s.await(c)
 		c.await("the upgrade to be over", func() bool { return c.record(id).Upgrade.Over() })
 		c.awaitStatus(id, ledger.Running)
 		record := c.record(id)
@@ -247,5 +226,40 @@ func dieInUpgrade(t *testing.T, behaviour, step string) {
 			t.Fatalf("%+v, artifact %.12s, %d savepoints", u, record.Artifact, len(record.Savepoints))
 		}
 		c.awaitCompleted(id, record.Completed+2)
-	}, func(cfg *Config) { cfg.Passed = passed })
+	})
+}
+
+// dieInFailedUpgrade: the savepoint can't be taken, and whoever leads then leaves the job as it was,
+// with sources that read on.
+func dieInFailedUpgrade(t *testing.T) {
+	striking(t, StepUpgradeFailed, func(t *testing.T, c *cluster, s *strike) {
+		agents := c.startAgents(2, 1)
+		c.storing(agents)
+		id := c.running(func(o *dataflow.Options) { o.CheckpointInterval = time.Hour })
+		for _, a := range agents {
+			a.set(func() { a.store = true })
+		}
+		s.arm(c)
+		c.beginUpgrade(id, c.program(programGood))
+		s.await(c)
+		c.awaitUpgrade(id, ledger.UpgradeFailed)
+		c.awaitHeld(agents, id, false)
+		for _, a := range agents {
+			a.set(func() { a.store = false })
+		}
+		taken := c.savepoint(id, dataflow.Native, "")
+		c.awaitSavepoint(id, taken.Id, ledger.SavepointCompleted)
+		if record := c.record(id); record.Artifact != c.sha || record.Status != ledger.Running || record.Restarts != 0 {
+			t.Fatalf("artifact %.12s, %s after %d restarts", record.Artifact, record.Status, record.Restarts)
+		}
+	})
+}
+
+// beginUpgrade begins an upgrade under whichever leader.
+func (c *cluster) beginUpgrade(id dataflow.JobID, sha string) {
+	c.t.Helper()
+	c.await("the upgrade to begin", func() bool {
+		_, err := c.api().UpgradeJob(c.t.Context(), upgradeTo(id, sha))
+		return err == nil
+	})
 }
