@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/cairnstream/cairn/controller/ledger"
 	"github.com/cairnstream/cairn/coordinator"
@@ -142,17 +141,19 @@ func (l *leader) savepointView(record *ledger.Job, s *ledger.Savepoint) *wire.Sa
 	if s.Format == dataflow.Native && s.Status == ledger.SavepointCompleted {
 		v.Location = objectstore.JoinURL(l.bucket.URL(), s.Metadata.Key)
 	}
-	if kept := record.Catalog.Record(s.ID); kept != nil {
-		for _, who := range sortedKeys(kept.Holds) {
-			if child, ok := strings.CutPrefix(who, "job:"); ok {
-				v.NeededBy = append(v.NeededBy, child)
-			}
-		}
+	for _, child := range l.neededBy(record.ID, s.ID) {
+		v.NeededBy = append(v.NeededBy, string(child))
 	}
 	return v
 }
 
-// DisposeSavepoint gives a savepoint up. A canonical one's folder is deleted
+// neededBy are the jobs that started from a savepoint and still read it.
+func (l *leader) neededBy(job dataflow.JobID, id dataflow.CheckpointID) (jobs []dataflow.JobID) {
+	l.ledger.View(func(s *ledger.State) { jobs = s.NeededBy(job, id) })
+	return jobs
+}
+
+// DisposeSavepoint gives a savepoint up, unless a job needs it that started from it. A canonical one's folder is deleted
 // afterwards; until then it is listed as disposing.
 func (s controlService) DisposeSavepoint(ctx context.Context, r *wire.DisposeSavepointRequest) (*wire.DisposeSavepointResponse, error) {
 	l, record, err := s.job(ctx, r.Job)

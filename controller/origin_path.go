@@ -176,11 +176,16 @@ func isMetadataKey(parts []string) bool {
 	return ok
 }
 
-// sameFolder tells whether two URLs name one savepoint's folder, one of them perhaps by
-// its metadata object.
-func sameFolder(a, b string) bool {
-	plain := func(s string) string {
-		return strings.TrimSuffix(strings.TrimSuffix(s, checkpointstore.SavepointMetadata), "/")
+// sameFolder tells whether two URLs name one savepoint's folder, one of them perhaps by its
+// metadata object. A URL's query says how to reach a store, and not what is in it.
+func sameFolder(a, b string) bool { return plainFolder(a) == plainFolder(b) }
+
+// plainFolder is a folder's URL as far as it says which folder it is.
+func plainFolder(location string) string {
+	u, err := url.Parse(location)
+	if err != nil {
+		return location
 	}
-	return plain(a) == plain(b)
+	clean := strings.TrimSuffix(path.Clean("/"+u.Path), "/"+checkpointstore.SavepointMetadata)
+	return u.Scheme + "://" + u.Host + clean
 }

@@ -68,7 +68,7 @@ func (l *leader) disposeOf(ref savepointRef) {
 }
 
 // collectSavepoints disposes of the automatic savepoints beyond those that the options
-// keep. A failed one is not counted and is not kept longer than its successor's success.
+// keep and that no job restores from. A failed one is not counted and is not kept longer than its successor's success.
 func (l *leader) collectSavepoints(record *ledger.Job) {
 	keep := record.Options.WithDefaults().Checkpoint.SavepointRetained
 	kept := 0
@@ -78,7 +78,7 @@ func (l *leader) collectSavepoints(record *ledger.Job) {
 			continue
 		}
 		ref := savepointRef{record.ID, s.ID}
-		if kept++; kept > keep && l.savepoints[ref] == nil {
+		if kept++; kept > keep && l.savepoints[ref] == nil && len(l.neededBy(record.ID, s.ID)) == 0 {
 			l.disposeOf(ref)
 		}
 	}

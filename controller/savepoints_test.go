@@ -84,9 +84,13 @@ func (c *cluster) savepoint(id dataflow.JobID, format, key string) *wire.Savepoi
 // stopJob stops the job with a savepoint.
 func (c *cluster) stopJob(id dataflow.JobID, format string, cancel bool) *wire.Savepoint {
 	c.t.Helper()
-	r, err := c.api().StopJob(c.t.Context(), &wire.StopJobRequest{
-		Job: string(id), Savepoint: &wire.SavepointRequest{Format: format}, Cancel: cancel,
-	})
+	return c.stopped(&wire.StopJobRequest{Job: string(id), Savepoint: &wire.SavepointRequest{Format: format}, Cancel: cancel})
+}
+
+// stopped begins a stop, which is to be taken.
+func (c *cluster) stopped(request *wire.StopJobRequest) *wire.Savepoint {
+	c.t.Helper()
+	r, err := c.api().StopJob(c.t.Context(), request)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -180,10 +180,11 @@ func (t *transition) disposeSavepoint(j *Job, c *DisposeSavepoint) any {
 		return refuse(ErrSavepointBusy, "dispose of savepoint %d of job %s: it is %s", c.ID, j.ID, s.Status)
 	case s.Status == SavepointDisposing && !c.Gone:
 		return nil
-	case s.Status == SavepointCompleted && s.Format == dataflow.Canonical:
-		if needed := t.NeededBy(j.ID, c.ID); len(needed) > 0 {
-			return refuse(ErrCheckpointNeeded, "dispose of savepoint %d of job %s: job %s restores from it", c.ID, j.ID, needed[0])
-		}
+	}
+	if needed := t.NeededBy(j.ID, c.ID); s.Status == SavepointCompleted && len(needed) > 0 {
+		return refuse(ErrCheckpointNeeded, "dispose of savepoint %d of job %s: job %s started from it and still reads it", c.ID, j.ID, needed[0])
+	}
+	if s.Status == SavepointCompleted && s.Format == dataflow.Canonical {
 		j.changeSavepoint(c.ID, func(s *Savepoint) { s.Status = SavepointDisposing })
 		t.put(j)
 		t.savepointEvent(j, c.ID, SavepointDisposing)

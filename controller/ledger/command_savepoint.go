@@ -40,8 +40,9 @@ type (
 	}
 	// DisposeSavepoint gives a savepoint up. A native or failed one is forgotten. A
 	// canonical one is disposing until the same command says with Gone that its
-	// folder is deleted. Idempotent. Refused: ErrNoSavepoint, and ErrSavepointBusy
-	// while it is taken or written.
+	// folder is deleted. Idempotent. Refused: ErrNoSavepoint, ErrSavepointBusy
+	// while it is taken or written, and ErrCheckpointNeeded while a job that started
+	// from it still reads it.
 	DisposeSavepoint struct {
 		Header Header                `cbor:"1,keyasint"`
 		Job    dataflow.JobID        `cbor:"2,keyasint"`

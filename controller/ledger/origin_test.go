@@ -180,6 +180,31 @@ func TestClaim(t *testing.T) {
 	}
 }
 
+// TestSavepointIsNotDisposedOfWhileAChildReadsIt: nor, if it is native, while the child names
+// its objects.
+func TestSavepointIsNotDisposedOfWhileAChildReadsIt(t *testing.T) {
+	w := family(t)
+	id := w.savepoint("parent", dataflow.Native, nil)
+	named := run("parent", 3, 3)
+	w.ok(&CompleteCheckpoint{
+		Job: "parent", Attempt: w.job("parent").attempt(), ID: id, Metadata: ownMetadata("parent", id), Objects: []snapshot.Run{named},
+	})
+	dispose := &DisposeSavepoint{Job: "parent", ID: id}
+	child := from("child", "parent", id)
+	child.Origin.Savepoint = dataflow.Native
+	w.ok(child)
+	w.refused(dispose, ErrCheckpointNeeded)
+	w.run("child")
+	w.complete("child", false, named)
+	w.refused(dispose, ErrCheckpointNeeded)
+	w.complete("child", false, run("child", 1, 1))
+	w.ok(dispose)
+	w.complete("parent", false, run("parent", 4, 4))
+	if s := w.job("parent").Savepoint(id); s != nil || w.job("parent").Catalog.Record(id) != nil {
+		t.Fatalf("it is still there: %+v", s)
+	}
+}
+
 func TestClaimedFolderIsReleasedOnce(t *testing.T) {
 	w := setup(t)
 	w.ok(&SubmitJob{Job: "child", Origin: &Origin{

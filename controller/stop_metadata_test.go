@@ -1,0 +1,75 @@
+package controller
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cairnstream/cairn/controller/ledger"
+	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/objectstore/faulty"
+	"github.com/cairnstream/cairn/objectstore/mem"
+	"github.com/cairnstream/cairn/wire"
+)
+
+// TestStopWhoseMetadataIsRefused: the store takes all state and not the metadata object, so
+// the savepoint fails: the job goes on (a drained one from its last checkpoint), its sources
+// too, with nothing committed and nothing left behind, also if the leader dies meanwhile; and a stop succeeds when the store is back.
+func TestStopWhoseMetadataIsRefused(t *testing.T) {
+	for _, how := range []string{"stop", "drain", "cancel", "stop, and the leader dies"} {
+		t.Run(how, func(t *testing.T) {
+			store := faulty.New(mem.New(), 1)
+			inBubbleOn(t, store, func(t *testing.T, c *cluster) { stopWithoutMetadata(t, c, store, how) })
+		})
+	}
+}
+
+func stopWithoutMetadata(t *testing.T, c *cluster, store *faulty.Bucket, how string) {
+	agents := c.startAgents(2, 1)
+	c.storing(agents)
+	id := c.running(func(o *dataflow.Options) { o.CheckpointInterval = time.Hour })
+	_, l := c.leader()
+	fault := faulty.Fail
+	if strings.HasSuffix(how, "dies") {
+		fault = faulty.Stall // the leader dies while its request is under way
+	}
+	refused := store.Add(faulty.Rule{Ops: faulty.Puts, Prefix: l.cluster() + "/jobs/" + string(id) + "/metadata/", Fault: fault})
+	request := &wire.StopJobRequest{Job: string(id), Savepoint: &wire.SavepointRequest{Format: dataflow.Native}, Drain: how == "drain", Cancel: how == "cancel"}
+	s := c.stopped(request).Id
+	<-refused.Struck()
+	if fault == faulty.Stall {
+		refused.Lift() // what the dead leader had sent may arrive or not
+		refused = store.Add(faulty.Rule{Ops: faulty.Puts, Prefix: l.cluster() + "/jobs/" + string(id) + "/metadata/"})
+		c.killLeader()
+	}
+	failed := c.awaitSavepoint(id, s, ledger.SavepointFailed)
+	if !strings.Contains(failed.Reason, faulty.ErrInjected.Error()) {
+		t.Errorf("reason %q", failed.Reason)
+	}
+	restarts := map[bool]int{how == "drain": 1}[true] // its sources have said that all is over
+	c.await("the job to go on", func() bool { return c.record(id).Restarts == restarts && c.record(id).Status == ledger.Running })
+	c.awaitHeld(agents, id, false)
+	record := c.record(id)
+	if record.Status != ledger.Running || record.Restarts != restarts || record.Committed != 0 || len(record.Pending) != 0 {
+		t.Fatalf("%s after %d restarts, committed up to %d, pending %v", record.Status, record.Restarts, record.Committed, record.Pending)
+	}
+	ends := func(o order) bool {
+		return o.m.GetFinishCommits() != nil || o.m.GetStop() != nil && restarts == 0 || o.m.GetOutcome().GetKind() == wire.OutcomeKind_OUTCOME_KIND_COMPLETED
+	}
+	if n := c.ordered(0, ends); n != 0 {
+		t.Errorf("%d orders that end or commit something", n)
+	}
+	c.checkCatalogs()
+
+	refused.Lift()
+	ended := ledger.Finished
+	if how == "cancel" {
+		ended = ledger.Cancelled
+	}
+	s = c.stopped(request).Id
+	c.awaitSavepoint(id, s, ledger.SavepointCompleted)
+	if record := c.awaitStatus(id, ended); uint64(record.Committed) != s {
+		t.Errorf("committed up to %d, want savepoint %d", record.Committed, s)
+	}
+	c.awaitTidy()
+}
