@@ -108,6 +108,7 @@ func (s controlService) CollectGarbage(ctx context.Context, r *wire.CollectGarba
 	found, response, err := l.findGarbage(ctx, time.Duration(r.GraceMs)*time.Millisecond)
 	if err == nil && !r.DryRun {
 		response.Deleted, err = l.deleteGarbage(ctx, found)
+		l.passed(StepDeleteGarbage)
 		l.wakeCollector() // it has the ledger forget what was marked
 	}
 	if err != nil {

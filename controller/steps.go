@@ -25,6 +25,7 @@ const (
 	StepDeleteDropped   = "delete: record dropped"  // by Raft, which has marked what nothing else needs
 	StepDeleteObjects   = "delete: objects deleted" // from the store
 	StepDeleteForgotten = "delete: marks forgotten" // by Raft
+	StepDeleteGarbage   = "delete: garbage deleted" // that a person had collected, which Raft is not told of
 	StepPinned          = "pin: held or let go"     // by Raft
 )
 
@@ -53,7 +54,7 @@ var Steps = []string{
 	StepSavepointDisposing, StepSavepointFolderGone, StepSavepointGone,
 	StepStopCommitsOrdered, StepStopCommitsDone,
 	StepOriginSubmitted, StepOriginDeployed, StepOriginReleased, StepOriginDeleted, StepOriginForgotten,
-	StepDeleteDropped, StepDeleteObjects, StepDeleteForgotten, StepPinned,
+	StepDeleteDropped, StepDeleteObjects, StepDeleteForgotten, StepDeleteGarbage, StepPinned,
 	StepUpgradeBegun, StepUpgradeSwapped, StepUpgradeHealthy, StepUpgradeRolledBack, StepUpgradeFailed,
 }
 

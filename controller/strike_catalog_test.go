@@ -17,10 +17,70 @@ import (
 // ended: its record and all of its objects go, and nothing else.
 func TestLeaderDiesAtEachStepOfADeletion(t *testing.T) {
 	for _, step := range stepsOf(t) {
+		if step == StepDeleteGarbage {
+			t.Run(step, dieInCollection)
+			continue
+		}
 		for _, how := range []string{"running", "cancelled"} {
 			t.Run(step+", "+how, func(t *testing.T) { dieInDeletion(t, step, how == "cancelled") })
 		}
+		if step != StepDeleteDropped {
+			t.Run(step+", on cancel", func(t *testing.T) { dieInDeletionOnCancel(t, step) })
+		}
 	}
+}
+
+// dieInDeletionOnCancel: the cancellation's entry drops all checkpoints.
+func dieInDeletionOnCancel(t *testing.T, step string) {
+	striking(t, step, func(t *testing.T, c *cluster, s *strike) {
+		c.storing(c.startAgents(2, 1))
+		id := c.running(func(o *dataflow.Options) { o.Checkpoint.Retention = dataflow.DeleteOnCancel })
+		c.awaitCompleted(id, 4)
+		c.quiet(id)
+		all := c.record(id).Catalog.Records()
+		s.arm(c)
+		c.await("the job to be cancelled", func() bool {
+			_, err := c.api().CancelJob(t.Context(), &wire.CancelJobRequest{Job: string(id)})
+			return err == nil || c.record(id).Status.Terminal()
+		})
+		s.await(c)
+		c.awaitStatus(id, ledger.Cancelled)
+		for _, r := range all {
+			for _, key := range keysOf(r) {
+				c.await(key+" to go", func() bool { return !c.exists(key) })
+			}
+		}
+		if n := c.record(id).Catalog.Len(); n != 0 {
+			t.Errorf("%d checkpoints are left", n)
+		}
+	})
+}
+
+// dieInCollection: a person has garbage collected, does not hear what became of it, and asks again.
+func dieInCollection(t *testing.T) {
+	striking(t, StepDeleteGarbage, func(t *testing.T, c *cluster, s *strike) {
+		agents := c.startAgents(2, 1)
+		c.storing(agents)
+		id := c.submit()
+		c.awaitCompleted(id, 2)
+		agents[0].fail(id, "killed")
+		c.await("the second attempt", func() bool { return c.record(id).EndedAttempts() >= 1 && c.record(id).Status == ledger.Running })
+		c.awaitCompleted(id, c.record(id).Completed+4)
+		left := c.leftovers(id)
+		s.arm(c)
+		c.await("the garbage to be collected", func() bool {
+			_, err := c.api().CollectGarbage(t.Context(), &wire.CollectGarbageRequest{})
+			return err == nil
+		})
+		s.await(c)
+		for key, garbage := range left {
+			if c.exists(key) == garbage {
+				t.Errorf("%s: there %v, garbage %v", key, c.exists(key), garbage)
+			}
+		}
+		completed := c.record(id).Completed
+		c.awaitCompleted(id, completed+2)
+	})
 }
 
 func dieInDeletion(t *testing.T, step string, cancelled bool) {
