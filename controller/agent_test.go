@@ -139,11 +139,18 @@ func (a *agent) hearOut(p *pipe) {
 	for {
 		select {
 		case m := <-p.down:
-			a.c.note(a.id, m)
-			a.obey(m)
+			a.hear(m)
 		default:
 			return
 		}
+	}
+}
+
+// hear takes an order, unless it is lost on its way.
+func (a *agent) hear(m *wire.LeaderMessage) {
+	if m.Term > a.c.cut.Load() {
+		a.c.note(a.id, m)
+		a.obey(m)
 	}
 }
 
@@ -160,8 +167,7 @@ func (a *agent) converse(ctx context.Context, p *pipe) {
 		case <-beat.C:
 			a.send(&wire.AgentMessage{Body: &wire.AgentMessage_Heartbeat{Heartbeat: &wire.Heartbeat{}}})
 		case m := <-p.down:
-			a.c.note(a.id, m)
-			a.obey(m)
+			a.hear(m)
 		}
 	}
 }

@@ -274,6 +274,9 @@ func (l *leader) abortCheckpoint(j *job, a coordinator.ProposeAbort) {
 			l.jobLog(j).Warn("abort checkpoint", "checkpoint", a.ID, "err", err)
 		}
 		l.jobLog(j).Warn("checkpoint aborted", "checkpoint", a.ID, "reason", a.Reason)
+		if l.savepointOf(j.id, a.ID) != nil {
+			l.passed(StepSavepointFailed)
+		}
 		for _, p := range j.processes {
 			l.sendOutcome(j, p, a.ID, wire.OutcomeKind_OUTCOME_KIND_ABORTED, a.Reason)
 			delete(p.acks, a.ID)

@@ -43,6 +43,7 @@ type cluster struct {
 	machines    [3]*ledger.Ledger // the newest of each node
 	watching    [3]*watchers
 	configure   []func(*Config) // of each controller
+	cut         atomic.Uint64   // orders of this term and of those before reach nobody any more
 }
 
 // order is one order as an agent got it.

@@ -334,6 +334,10 @@ func TestPeriodicSavepoints(t *testing.T) {
 func TestLeaderDiesAtEachStepOfASavepoint(t *testing.T) {
 	for _, step := range stepsOf(t) {
 		for _, how := range []string{"trigger", "stop", "drain", "cancel"} {
+			if step == StepSavepointFailed {
+				t.Run(step+" of "+how, func(t *testing.T) { dieAsItFails(t, how) })
+				continue
+			}
 			t.Run(step+" of "+how, func(t *testing.T) { dieAt(t, step, how) })
 		}
 	}
@@ -357,7 +361,7 @@ func dieAt(t *testing.T, step, how string) {
 			t.Fatalf("the job is %s after %d restarts", record.Status, record.Restarts)
 		}
 		if how != "trigger" {
-			c.awaitStatus(id, map[string]ledger.Status{"stop": ledger.Finished, "drain": ledger.Finished, "cancel": ledger.Cancelled}[how])
+			c.awaitStatus(id, statusAfter[how])
 		}
 		c.await("its record to go", func() bool {
 			for _, r := range c.record(id).Catalog.Records() {
@@ -370,10 +374,68 @@ func dieAt(t *testing.T, step, how string) {
 	})
 }
 
+// dieAsItFails: no process can write, and the leader dies before it tells them that all is
+// off: their sources read on all the same, and the next savepoint succeeds.
+func dieAsItFails(t *testing.T, how string) {
+	striking(t, StepSavepointFailed, func(t *testing.T, c *cluster, s *strike) {
+		agents := c.startAgents(2, 1)
+		c.storing(agents)
+		id := c.running(func(o *dataflow.Options) { o.CheckpointInterval = time.Hour })
+		c.write(agents, false)
+		s.arm(c)
+		begun := c.beginSavepoint(id, how, "fails")
+		s.await(c)
+		c.awaitSavepoint(id, begun, ledger.SavepointFailed)
+		c.awaitGoesOn(agents, id, how)
+		c.write(agents, true)
+		begun = c.beginSavepoint(id, how, "succeeds")
+		c.awaitSavepoint(id, begun, ledger.SavepointCompleted)
+		c.awaitStatus(id, statusAfter[how])
+	})
+}
+
+// write has the processes' writes succeed or fail.
+func (c *cluster) write(agents []*agent, works bool) {
+	for _, a := range agents {
+		a.set(func() { a.store = !works })
+	}
+}
+
+// awaitGoesOn waits until a job runs on whose savepoint failed: a drained one, whose sources
+// have said that all is over, from its last checkpoint.
+func (c *cluster) awaitGoesOn(agents []*agent, id dataflow.JobID, how string) {
+	c.t.Helper()
+	restarts := map[string]int{"drain": 1}[how]
+	c.await("the job to go on", func() bool { return c.record(id).Restarts == restarts && c.record(id).Status == ledger.Running })
+	c.awaitHeld(agents, id, false)
+	if record := c.record(id); record.Status != ledger.Running || record.Restarts != restarts || record.Committed != 0 || len(record.Pending) != 0 {
+		c.t.Fatalf("%s after %d restarts, committed up to %d, pending %v", record.Status, record.Restarts, record.Committed, record.Pending)
+	}
+}
+
+// statusAfter is how a job stands after a savepoint that was asked for so.
+var statusAfter = map[string]ledger.Status{
+	"trigger": ledger.Running, "stop": ledger.Finished, "drain": ledger.Finished, "cancel": ledger.Cancelled,
+}
+
 // takeAndDispose takes a canonical savepoint and disposes of it, asking until it is
 // done: calls fail while nobody leads.
 func (c *cluster) takeAndDispose(id dataflow.JobID, how string) {
-	request := &wire.SavepointRequest{Format: dataflow.Canonical, Key: "the only one"}
+	s := c.beginSavepoint(id, how, "the only one")
+	c.awaitSavepoint(id, s, ledger.SavepointCompleted)
+	if n := len(c.record(id).Savepoints); n != 1 {
+		c.t.Errorf("%d savepoints, want one", n)
+	}
+	c.await("the savepoint to go", func() bool {
+		_, err := c.api().DisposeSavepoint(c.t.Context(), &wire.DisposeSavepointRequest{Job: string(id), Savepoint: s})
+		return err == nil || c.record(id).Savepoint(dataflow.CheckpointID(s)) == nil
+	})
+}
+
+// beginSavepoint begins a canonical one, under whichever leader.
+func (c *cluster) beginSavepoint(id dataflow.JobID, how, key string) uint64 {
+	c.t.Helper()
+	request := &wire.SavepointRequest{Format: dataflow.Canonical, Key: key}
 	var s *wire.Savepoint
 	c.await("the savepoint to begin", func() bool {
 		if how == "trigger" {
@@ -385,12 +447,5 @@ func (c *cluster) takeAndDispose(id dataflow.JobID, how string) {
 		s = r.GetSavepoint()
 		return err == nil
 	})
-	c.awaitSavepoint(id, s.Id, ledger.SavepointCompleted)
-	if n := len(c.record(id).Savepoints); n != 1 {
-		c.t.Errorf("%d savepoints, want one", n)
-	}
-	c.await("the savepoint to go", func() bool {
-		_, err := c.api().DisposeSavepoint(c.t.Context(), &wire.DisposeSavepointRequest{Job: string(id), Savepoint: s.Id})
-		return err == nil || c.record(id).Savepoint(dataflow.CheckpointID(s.Id)) == nil
-	})
+	return s.Id
 }

@@ -13,6 +13,7 @@ const (
 	StepSavepointOrdered    = "savepoint: writing ordered"      // a worker writes the folder
 	StepSavepointFolder     = "savepoint: folder written"       // and says so
 	StepSavepointFinished   = "savepoint: finished"             // Raft has its location
+	StepSavepointFailed     = "savepoint: checkpoint aborted"   // there will be none, and the processes do not know
 	StepSavepointDisposing  = "savepoint: disposing"            // Raft says that its folder goes
 	StepSavepointFolderGone = "savepoint: folder deleted"       // the store has it no more
 	StepSavepointGone       = "savepoint: gone"                 // Raft has forgotten it
@@ -50,7 +51,7 @@ const (
 // Steps are all steps, so that a test can try each.
 var Steps = []string{
 	StepSavepointBegun, StepSavepointTriggered, StepSavepointMetadata, StepSavepointComplete, StepSavepointOutcome,
-	StepSavepointOrdered, StepSavepointFolder, StepSavepointFinished,
+	StepSavepointOrdered, StepSavepointFolder, StepSavepointFinished, StepSavepointFailed,
 	StepSavepointDisposing, StepSavepointFolderGone, StepSavepointGone,
 	StepStopCommitsOrdered, StepStopCommitsDone,
 	StepOriginSubmitted, StepOriginDeployed, StepOriginReleased, StepOriginDeleted, StepOriginForgotten,

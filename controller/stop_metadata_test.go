@@ -43,18 +43,16 @@ func stopWithoutMetadata(t *testing.T, c *cluster, store *faulty.Bucket, how str
 		c.killLeader()
 	}
 	failed := c.awaitSavepoint(id, s, ledger.SavepointFailed)
-	if !strings.Contains(failed.Reason, faulty.ErrInjected.Error()) {
-		t.Errorf("reason %q", failed.Reason)
+	c.awaitGoesOn(agents, id, how)
+	reason := failed.Reason
+	for _, f := range c.record(id).Failures { // of a drained job, whose attempt's end may come first
+		reason += f.Reason
 	}
-	restarts := map[bool]int{how == "drain": 1}[true] // its sources have said that all is over
-	c.await("the job to go on", func() bool { return c.record(id).Restarts == restarts && c.record(id).Status == ledger.Running })
-	c.awaitHeld(agents, id, false)
-	record := c.record(id)
-	if record.Status != ledger.Running || record.Restarts != restarts || record.Committed != 0 || len(record.Pending) != 0 {
-		t.Fatalf("%s after %d restarts, committed up to %d, pending %v", record.Status, record.Restarts, record.Committed, record.Pending)
+	if !strings.Contains(reason, faulty.ErrInjected.Error()) {
+		t.Errorf("reason %q", reason)
 	}
 	ends := func(o order) bool {
-		return o.m.GetFinishCommits() != nil || o.m.GetStop() != nil && restarts == 0 || o.m.GetOutcome().GetKind() == wire.OutcomeKind_OUTCOME_KIND_COMPLETED
+		return o.m.GetFinishCommits() != nil || o.m.GetStop() != nil && how != "drain" || o.m.GetOutcome().GetKind() == wire.OutcomeKind_OUTCOME_KIND_COMPLETED
 	}
 	if n := c.ordered(0, ends); n != 0 {
 		t.Errorf("%d orders that end or commit something", n)
@@ -62,13 +60,9 @@ func stopWithoutMetadata(t *testing.T, c *cluster, store *faulty.Bucket, how str
 	c.checkCatalogs()
 
 	refused.Lift()
-	ended := ledger.Finished
-	if how == "cancel" {
-		ended = ledger.Cancelled
-	}
 	s = c.stopped(request).Id
 	c.awaitSavepoint(id, s, ledger.SavepointCompleted)
-	if record := c.awaitStatus(id, ended); uint64(record.Committed) != s {
+	if record := c.awaitStatus(id, map[bool]ledger.Status{true: ledger.Cancelled, false: ledger.Finished}[request.Cancel]); uint64(record.Committed) != s {
 		t.Errorf("committed up to %d, want savepoint %d", record.Committed, s)
 	}
 	c.awaitTidy()

@@ -99,7 +99,8 @@ func namedSteps(t *testing.T) (steps []string) {
 	return steps
 }
 
-// strike kills the leader that passes a step, once.
+// strike kills the leader that passes a step, once: nothing that it orders or commits after
+// the step arrives anywhere.
 type strike struct {
 	step    string
 	armed   atomic.Bool
@@ -133,7 +134,11 @@ func (s *strike) arm(c *cluster) {
 		defer close(s.over)
 		select {
 		case <-s.reached:
-			time.AfterFunc(time.Millisecond, func() { close(s.release) })
+			_, l := c.leader()
+			time.AfterFunc(time.Millisecond, func() { // what was sent before the step has arrived by then
+				c.cut.Store(uint64(l.term))
+				close(s.release)
+			})
 			c.killLeader()
 		case <-c.t.Context().Done():
 		}
