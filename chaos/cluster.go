@@ -16,7 +16,7 @@ import (
 
 // Binaries are the programs of a build: the daemons, an example, and the test
 // jobs of this package.
-type Binaries struct{ Controller, Worker, Cairn, Flights, Counter, Rows, Cycle string }
+type Binaries struct{ Controller, Worker, Cairn, Flights, Counter, Rows, Cycle, Tally, TallySince string }
 
 // Build compiles all binaries from the module that contains the working
 // directory into dir, as the README says: static, without a C compiler.
@@ -29,7 +29,7 @@ func Build(ctx context.Context, dir string) (Binaries, error) {
 		return Binaries{}, fmt.Errorf("build the binaries: %w\n%s", err, text)
 	}
 	at := func(name string) string { return filepath.Join(dir, name) }
-	return Binaries{at("controller"), at("worker"), at("cairn"), at("flights"), at("counter"), at("rows"), at("cycle")}, nil
+	return Binaries{at("controller"), at("worker"), at("cairn"), at("flights"), at("counter"), at("rows"), at("cycle"), at("tally"), at("tallysince")}, nil
 }
 
 // Size is how many processes a cluster has.
