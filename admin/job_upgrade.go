@@ -24,7 +24,9 @@ func (t *tree) jobUpgradeCommand() *cobra.Command {
 		Long: "Put another program in a running job's place. The program is matched with the job's newest checkpoint first, and\n" +
 			"refused before anything stops. Then a savepoint is taken and restored into the new program. It is healthy when it has\n" +
 			"completed a checkpoint; if it has not in time, or three of its attempts fail, the old program goes on from the same\n" +
-			"savepoint, and nothing was published twice. Exit code 0: the new program runs; 1: the old one does.",
+			"savepoint, and nothing was published twice. The job keeps the parallelism and the options that it was submitted with\n" +
+			"or that were set since, unless they are given here; its arguments must be given again.\n" +
+			"Exit code 0: the new program runs; 1: the old one does.",
 		Example: "  cairn job upgrade flights-k3x9qa ./flights -- --out file:///tmp/out\n" +
 			"  cairn job upgrade flights-k3x9qa ./flights --healthy-within 5m --parallelism 8",
 		Args: Args(func(cmd *cobra.Command, given []string) error {
@@ -45,6 +47,7 @@ func (t *tree) jobUpgradeCommand() *cobra.Command {
 		}),
 	}
 	f.add(cmd)
+	cmd.Flags().Lookup("parallelism").Usage = "parallelism of operators that do not fix their own (default: the job's)"
 	cmd.Flags().DurationVar(&within, "healthy-within", time.Minute, "go back if the new program has not completed a checkpoint after this long")
 	cmd.Flags().BoolVar(&allow, "allow-non-restored-state", false, "let go of state that the program has no place for")
 	cmd.Flags().BoolVar(&noWait, "no-wait", false, "return when the upgrade has begun")

@@ -3,10 +3,12 @@ package controller
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/cairnstream/cairn/controller/ledger"
+	"github.com/cairnstream/cairn/dataflow"
 	"github.com/cairnstream/cairn/wire"
 )
 
@@ -15,7 +17,8 @@ import (
 const healthyWithin = time.Minute
 
 // UpgradeJob has a worker plan the new program and match it with the job's newest checkpoint,
-// and begins the upgrade. Nothing stops before that. It answers when the upgrade is in Raft;
+// and begins the upgrade. Parallelism and options are the request's, else those that the job
+// was given, else the new program's. Nothing stops before that. It answers when the upgrade is in Raft;
 // GetJob tells how it stands. The same key begins one upgrade.
 func (s controlService) UpgradeJob(ctx context.Context, r *wire.UpgradeJobRequest) (*wire.UpgradeJobResponse, error) {
 	u, err := s.upgrade(ctx, r)
@@ -68,10 +71,15 @@ func (l *leader) planUpgrade(ctx context.Context, record *ledger.Job, r *wire.Up
 	if err != nil {
 		return nil, err
 	}
+	kept, err := chosenOptions(record)
+	if err != nil {
+		return nil, err
+	}
+	over = kept.Merge(over)
 	if err := l.needArtifact(ctx, r.ArtifactSha256); err != nil {
 		return nil, err
 	}
-	as := &wire.SubmitJobRequest{Name: record.Name, ArtifactSha256: r.ArtifactSha256, Args: r.Args, Platform: r.Platform, Parallelism: r.Parallelism}
+	as := &wire.SubmitJobRequest{Name: record.Name, ArtifactSha256: r.ArtifactSha256, Args: r.Args, Platform: r.Platform, Parallelism: cmp.Or(r.Parallelism, int32(record.Parallelism))}
 	plan, err := l.planArtifact(ctx, as, newestPoint(record, r.AllowNonRestoredState))
 	if err != nil {
 		return nil, err
@@ -91,6 +99,18 @@ func (l *leader) planUpgrade(ctx context.Context, record *ledger.Job, r *wire.Up
 			Platform: submit.Platform, Parallelism: submit.Parallelism,
 		},
 	}, nil
+}
+
+// chosenOptions are the options that a job has from people and not from its program: given
+// when it was submitted, or set since. Another program in its place keeps them.
+func chosenOptions(record *ledger.Job) (dataflow.Options, error) {
+	var graph dataflow.Graph
+	if err := json.Unmarshal(record.Graph, &graph); err != nil {
+		return dataflow.Options{}, fmt.Errorf("graph of job %s: %w", record.ID, err)
+	}
+	has, programs := record.Options, recorded(graph.Options)
+	has.State, programs.State = has.WithDefaults().State, programs.WithDefaults().State
+	return has.Beyond(programs), nil
 }
 
 // newestPoint is the job's newest checkpoint, which the upgrade's savepoint will be like; nil

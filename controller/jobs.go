@@ -206,7 +206,11 @@ func (l *leader) place(j *job, record *ledger.Job) {
 	}
 	l.proposeFor(j, start, "start attempt", func(result any) {
 		l.takeUp(j, result.(*ledger.Execution))
-		l.jobLog(j).Info("attempt started", "restore", j.restore, "workers", len(j.processes))
+		log := l.jobLog(j)
+		if record.Restoring() {
+			log = log.With("origin", described(record))
+		}
+		log.Info("attempt started", "restore", j.restore, "workers", len(j.processes))
 	})
 }
 

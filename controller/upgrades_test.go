@@ -106,6 +106,34 @@ func TestUpgrade(t *testing.T) {
 	})
 }
 
+// TestUpgradeKeepsWhatTheJobWasGiven: the options of its submit, and those set since, unless
+// the upgrade gives others. What the old program said goes with it.
+func TestUpgradeKeepsWhatTheJobWasGiven(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *cluster) {
+		c.graph.Options.BatchRows = 100
+		c.startAgents(2, 1)
+		id := c.running(func(o *dataflow.Options) { o.Retained, o.State.Backend = 7, dataflow.BackendLSM })
+		c.awaitCompleted(id, 1)
+		if _, err := c.set(id, `{"min_pause":5000000}`); err != nil {
+			t.Fatal(err)
+		}
+		c.graph.Options = dataflow.Options{BatchRows: 200, Retained: 2}
+		r := upgradeTo(id, c.program(programGood))
+		r.Options = []byte(`{"tolerable_failures":4}`)
+		if _, err := c.api().UpgradeJob(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		c.awaitUpgrade(id, ledger.UpgradeDone)
+		o := c.record(id).Options
+		if o.Retained != 7 || o.State.Backend != dataflow.BackendLSM || o.MinPause != 5*time.Millisecond || o.CheckpointInterval != time.Second {
+			t.Errorf("it has lost what it was given: %+v", o)
+		}
+		if o.TolerableFailures != 4 || o.BatchRows != 200 {
+			t.Errorf("it has not what the upgrade gave, or the new program says: %+v", o)
+		}
+	})
+}
+
 // TestUpgradeThatDoesNotFit is refused with the words of the match, before anything stops, unless
 // dropping state is allowed.
 func TestUpgradeThatDoesNotFit(t *testing.T) {

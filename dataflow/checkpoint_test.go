@@ -78,6 +78,20 @@ func TestCheckpointOptionsThatFit(t *testing.T) {
 	}
 }
 
+// TestBeyond: what is beyond some options, merged over them, is what there was.
+func TestBeyond(t *testing.T) {
+	var o Options
+	fill(reflect.ValueOf(&o).Elem())
+	base := Options{Retained: o.Retained, State: StateOptions{Backend: o.State.Backend, MemoryBytes: 1}}
+	if got := o.Beyond(o); got != (Options{}) {
+		t.Errorf("beyond itself: %+v", got)
+	}
+	got := o.Beyond(base)
+	if got.Retained != 0 || got.State.Backend != "" || got.State.MemoryBytes != o.State.MemoryBytes || base.Merge(got) != o {
+		t.Errorf("beyond %+v: %+v", base, got)
+	}
+}
+
 // TestEveryOptionCanBeMerged: a field that Merge forgets would be lost at submit.
 func TestEveryOptionCanBeMerged(t *testing.T) {
 	var o Options

@@ -3,6 +3,7 @@ package dataflow
 import (
 	"cmp"
 	"errors"
+	"reflect"
 	"slices"
 	"time"
 )
@@ -119,4 +120,23 @@ func (o Options) Validate() error {
 	v.check(r.Multiplier == 0 || r.Multiplier >= 1, "restart: multiplier %v: use 1 or more", r.Multiplier)
 	v.check(r.Jitter >= 0 && r.Jitter <= 1, "restart: jitter %v: use 0 to 1", r.Jitter)
 	return errors.Join(v...)
+}
+
+// Beyond returns o without what is the same in base: what somebody chose beyond it. Such a
+// choice of a zero value, which Merge takes for none, is not seen.
+func (o Options) Beyond(base Options) Options {
+	clearSame(reflect.ValueOf(&o).Elem(), reflect.ValueOf(base))
+	return o
+}
+
+// clearSame sets the fields of v, and of the structs in it, that are the same in base to zero.
+func clearSame(v, base reflect.Value) {
+	for i := range v.NumField() {
+		switch f := v.Field(i); {
+		case f.Equal(base.Field(i)):
+			f.SetZero()
+		case f.Kind() == reflect.Struct:
+			clearSame(f, base.Field(i))
+		}
+	}
 }
