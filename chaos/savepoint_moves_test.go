@@ -1,9 +1,9 @@
 package chaos
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +16,7 @@ import (
 	"github.com/cairnstream/cairn/chaos/testjobs/tally/tally"
 	"github.com/cairnstream/cairn/connector/filesink"
 	"github.com/cairnstream/cairn/dataflow"
+	"github.com/cairnstream/cairn/objectstore"
 	"github.com/cairnstream/cairn/objectstore/open"
 )
 
@@ -32,6 +33,7 @@ type move struct {
 	t       *testing.T
 	ctx     context.Context
 	history []part
+	read    map[string][]tally.Line // by key: a committed part never changes
 }
 
 // TestSavepointMoves: a job of 100,000 keys goes from parallelism 4 on memory to 7 on lsm
@@ -41,7 +43,7 @@ type move struct {
 func TestSavepointMoves(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
-	m := &move{Cluster: start(t, Size{Controllers: 1, Workers: 1, Slots: 8}), t: t, ctx: ctx}
+	m := &move{Cluster: start(t, Size{Controllers: 1, Workers: 1, Slots: 8}), t: t, ctx: ctx, read: map[string][]tally.Line{}}
 	must(t, os.Mkdir(filepath.Join(m.Dir, "out"), 0o755))
 	out := []string{"--", "--out", "file://" + filepath.Join(m.Dir, "out")}
 
@@ -60,6 +62,7 @@ func TestSavepointMoves(t *testing.T) {
 	must(t, err)
 	says(t, said, "upgrade of job "+job+": done: ")
 	m.seenSince()
+	m.checkSubtasks(t, ctx, job, 3) // as it was submitted, though the upgrade does not say so
 	m.stop()
 	t.Logf("from %s to %s: %d records", first, job, len(m.lines(m.history)))
 }
@@ -191,19 +194,33 @@ func (m *move) lines(history []part) (lines []tally.Line) {
 	must(m.t, err)
 	defer bucket.Close()
 	for _, p := range history {
-		must(m.t, filesink.ReadCommitted(m.ctx, bucket, dataflow.JobID(p.job), tally.OutUID, func(of filesink.Part, r io.Reader) error {
+		parts, err := filesink.Parts(m.ctx, bucket, dataflow.JobID(p.job), tally.OutUID)
+		must(m.t, err)
+		for _, of := range parts {
 			if p.upTo > 0 && of.Checkpoint > p.upTo {
-				return nil
+				continue
 			}
-			for text := bufio.NewScanner(r); text.Scan(); {
-				var l tally.Line
-				if err := json.Unmarshal(text.Bytes(), &l); err != nil {
-					return err
-				}
-				lines = append(lines, l)
+			if _, known := m.read[of.Key]; !known {
+				m.read[of.Key] = linesOf(m.t, m.ctx, bucket, of.Key)
 			}
-			return nil
-		}))
+			lines = append(lines, m.read[of.Key]...)
+		}
 	}
 	return lines
+}
+
+func linesOf(t *testing.T, ctx context.Context, bucket objectstore.Bucket, key string) (lines []tally.Line) {
+	t.Helper()
+	r, err := bucket.Reader(ctx, key)
+	must(t, err)
+	defer r.Close()
+	for decoder := json.NewDecoder(r); ; {
+		var l tally.Line
+		err := decoder.Decode(&l)
+		if errors.Is(err, io.EOF) {
+			return lines
+		}
+		must(t, err)
+		lines = append(lines, l)
+	}
 }
