@@ -49,7 +49,7 @@ func (t *transition) checkClaims(c *SubmitJob, parent *Job) error {
 // it, and others may still be reading.
 func (t *transition) checkPathClaims(c *SubmitJob) error {
 	o := c.Origin
-	for _, id := range t.neededByPath(o.Store, o.Object) {
+	for _, id := range t.neededByPath(o.Object) {
 		if o.Claim || t.Jobs[id].Origin.Claim {
 			return refuse(ErrCheckpointNeeded, "submit job %s from %s: job %s starts from it, and one of them claims it", c.Job, o.Object.Key, id)
 		}

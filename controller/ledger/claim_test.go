@@ -88,7 +88,9 @@ func TestOneClaimOfAPath(t *testing.T) {
 	}
 	w.ok(submit("owner", true))
 	w.refused(submit("late", false), ErrCheckpointNeeded)
-	w.refused(submit("rival", true), ErrCheckpointNeeded)
+	rival := submit("rival", true)
+	rival.Origin.Store = "file:///other/../other"
+	w.refused(rival, ErrCheckpointNeeded)
 	w.run("owner")
 	w.complete("owner", false)
 	w.refused(submit("late", false), ErrCheckpointNeeded) // it is being deleted

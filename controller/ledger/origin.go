@@ -101,11 +101,12 @@ func (j *Job) savepointStands() bool {
 }
 
 // neededByPath are the jobs that start from this object, which is no job's of this cluster, and
-// still need it or are yet to delete it, sorted.
-func (s *State) neededByPath(store string, o catalog.Object) []dataflow.JobID {
+// still need it or are yet to delete it, sorted. The store does not count: one is spelled in
+// several ways, and a copy elsewhere is taken for the same rather than deleted under a reader.
+func (s *State) neededByPath(o catalog.Object) []dataflow.JobID {
 	var jobs []dataflow.JobID
 	for _, j := range s.Jobs {
-		if f := j.Origin; f != nil && f.Job == "" && f.Store == store && f.Object == o && (!f.Released || f.Release != "") {
+		if f := j.Origin; f != nil && f.Job == "" && f.Object == o && (!f.Released || f.Release != "") {
 			jobs = append(jobs, j.ID)
 		}
 	}
