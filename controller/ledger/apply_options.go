@@ -13,6 +13,9 @@ func (t *transition) setOptions(j *Job, c *SetOptions) any {
 	if j.Status.Ending() {
 		return refuse(ErrJobEnded, "set options of job %s: it is %s", j.ID, j.Status)
 	}
+	if u := j.upgrading(); u != nil {
+		return refuse(ErrUpgrading, "set options of job %s: its upgrade is %s, and each program has options of its own; do it when that is over", j.ID, u.Status)
+	}
 	if names := j.Options.NeedsRestart(c.Options); len(names) > 0 {
 		return refuse(ErrInvalid, "set options of job %s: %s can't be changed while it runs", j.ID, strings.Join(names, ", "))
 	}

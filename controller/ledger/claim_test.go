@@ -120,10 +120,10 @@ func TestChildThatLetsGoLeavesNothingOfAParentThatEnded(t *testing.T) {
 		w.ok(&CompleteCheckpoint{Job: "parent", Attempt: 1, ID: cp, Metadata: ownMetadata("parent", cp), Objects: []snapshot.Run{run("parent", 3, 3)}})
 		w.ok(from("child", "parent", cp))
 		w.ok(&CancelJob{Job: "parent"})
-		w.ok(&DisposeSavepoint{Job: "parent", ID: cp})
-		w.holders("parent", cp)
+		w.refused(&DisposeSavepoint{Job: "parent", ID: cp}, ErrCheckpointNeeded) // the child reads it
 		w.run("child")
 		w.complete("child", false, run("child", 1, 1))
+		w.ok(&DisposeSavepoint{Job: "parent", ID: cp})
 		if w.job("parent").Catalog.Record(cp) != nil {
 			t.Fatal("nobody needs the savepoint, and no process of the parent runs")
 		}

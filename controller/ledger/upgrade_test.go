@@ -180,6 +180,9 @@ func TestUpgradeRefuses(t *testing.T) {
 	c = good()
 	c.Header.Key = "another"
 	w.refusedKeyed(c, ErrUpgrading)
+	changed := w.job("j").Options
+	changed.Retained++
+	w.refusedKeyed(&SetOptions{Job: "j", Options: changed}, ErrUpgrading)
 	w.ok(&EndUpgrade{Job: "j", Reason: "enough"})
 	w.upgrade(UpgradeFailed, w.job("j").Artifact)
 	w.ok(&BeginSavepoint{Header: Header{Key: "stop"}, Job: "j", Attempt: a, Format: dataflow.Native, Trigger: SavepointStop, Stop: true})
