@@ -31,7 +31,7 @@ func (s controlService) ForkJob(ctx context.Context, r *wire.ForkJobRequest) (*w
 		Origin: &wire.Origin{Job: string(parent.ID), Checkpoint: r.Checkpoint, Fork: true},
 	})
 	if err != nil {
-		return nil, statusOf(fmt.Errorf("fork %s: %w", parent.ID, err))
+		return nil, statusOf(err)
 	}
 	return &wire.SubmitJobResponse{Job: string(id)}, nil
 }

@@ -19,7 +19,7 @@ const healthyWithin = time.Minute
 // UpgradeJob has a worker plan the new program and match it with the job's newest checkpoint,
 // and begins the upgrade. Parallelism and options are the request's, else those that the job
 // was given, else the new program's. Nothing stops before that. It answers when the upgrade is in Raft;
-// GetJob tells how it stands. The same key begins one upgrade.
+// GetJob tells how it stands. The same key begins one upgrade. An error does not name the job: who asked says what failed.
 func (s controlService) UpgradeJob(ctx context.Context, r *wire.UpgradeJobRequest) (*wire.UpgradeJobResponse, error) {
 	u, err := s.upgrade(ctx, r)
 	if err != nil {
@@ -37,7 +37,7 @@ func (s controlService) upgrade(ctx context.Context, r *wire.UpgradeJobRequest) 
 		return u, nil
 	}
 	if record.Status != ledger.Running {
-		return nil, fmt.Errorf("upgrade job %s: it is %s, and only a running job can be upgraded: %w", record.ID, record.Status, ledger.ErrNotRunning)
+		return nil, fmt.Errorf("it is %s, and only a running job can be upgraded: %w", record.Status, ledger.ErrNotRunning)
 	}
 	if err := l.checkVersion(ledger.VersionOf(&ledger.BeginUpgrade{})); err != nil {
 		return nil, err
@@ -48,11 +48,11 @@ func (s controlService) upgrade(ctx context.Context, r *wire.UpgradeJobRequest) 
 	defer l.artifacts.unpin(r.ArtifactSha256)
 	cmd, err := l.planUpgrade(ctx, record, r)
 	if err != nil {
-		return nil, fmt.Errorf("upgrade job %s: %w", record.ID, err)
+		return nil, err
 	}
 	result, err := l.commit(ctx, cmd)
 	if err != nil {
-		return nil, fmt.Errorf("upgrade job %s: %w", record.ID, err)
+		return nil, err
 	}
 	l.post(context.WithoutCancel(ctx), func() {
 		if j := l.jobs[record.ID]; j != nil {

@@ -154,7 +154,7 @@ func whatThereIs(record *ledger.Job) string {
 		s, r := record.Savepoint(id), record.Catalog.Record(id)
 		switch {
 		case s != nil && s.Status == ledger.SavepointCompleted:
-			ids = append(ids, fmt.Sprintf("savepoint %d", id))
+			ids = append(ids, fmt.Sprintf("%d (a savepoint)", id))
 		case s == nil && r != nil:
 			ids = append(ids, fmt.Sprint(id))
 		}

@@ -143,7 +143,7 @@ func TestUpgradeThatDoesNotFit(t *testing.T) {
 		c.awaitCompleted(id, 1)
 		r := upgradeTo(id, c.program(programUnfit))
 		_, err := c.api().UpgradeJob(t.Context(), r)
-		if status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), `state of an unknown operator: "gone"`) {
+		if status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), `state of an unknown operator: "gone"`) || strings.Contains(err.Error(), "upgrade job") {
 			t.Fatalf("got %v", err)
 		}
 		if record := c.record(id); record.Upgrade != nil || record.Restarts != 0 || len(record.Savepoints) != 0 {

@@ -38,7 +38,7 @@ func (f *fakeCluster) UpgradeJob(_ context.Context, r *wire.UpgradeJobRequest) (
 	case job == nil:
 		return nil, noJob(r.Job)
 	case len(r.Args) > 0 && r.Args[0] == "unfit":
-		return nil, status.Errorf(codes.InvalidArgument, "upgrade job %s: restore checkpoint 41: it has 128 key groups and the program 64: they can not be changed", r.Job)
+		return nil, status.Error(codes.InvalidArgument, "restore checkpoint 41: it has 128 key groups and the program 64: they can not be changed")
 	case len(r.Args) > 0 && r.Args[0] == "panics":
 		job.Upgrade = "rolled back: artifact aaaabbbbcccc goes on from savepoint 43 again: panic: no"
 	default:
