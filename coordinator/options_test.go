@@ -148,7 +148,7 @@ func TestEachOption(t *testing.T) {
 		}},
 		"a draining savepoint that fails leaves nothing to go on with": {nil, [][]moment{
 			{{0, ab, "", 10}, {5, RequestedSavepoint{"s", SavepointWish{Stop: true, Drain: true}}, "begin savepoint s", none}, {5, Began{1, Savepoint}, "trigger 1 savepoint", 15},
-				{6, EndOfData{"a"}, "", 15}, {6, EndOfData{"b"}, "", 15}, {7, Decline{ID: 1, Process: "a", Reason: "x"}, "abort 1 #0;fail job", none}},
+				{6, EndOfData{"a"}, "", 15}, {6, EndOfData{"b"}, "", 15}, {7, Decline{ID: 1, Process: "a", Reason: "x"}, "fail job", none}},
 		}},
 		"a savepoint waits until nothing is in flight, and nothing begins before it or beside it": {func(o *dataflow.Options) { o.Checkpoint.MaxConcurrent = 3 }, [][]moment{
 			{{0, ab, "", 10}, {10, tick, "begin periodic", none}, {10, began(1), "trigger 1", 20}, {11, RequestedSavepoint{"s", SavepointWish{}}, "", 20}, {12, Requested{"k"}, "", 20},

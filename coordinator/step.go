@@ -210,13 +210,16 @@ func (t *step) fail(c *inFlight, reason string, store bool) {
 	if counts {
 		t.failures++
 	}
-	t.do(ProposeAbort{ID: c.id, Reason: reason, FailuresInRow: t.failures})
 	t.lastError = fmt.Sprintf("checkpoint %d: %s", c.id, reason)
-	tolerable := t.options.TolerableFailures
-	switch {
-	case c.savepoint != nil && c.savepoint.Drain:
+	if c.savepoint != nil && c.savepoint.Drain {
+		// The entry that fails the attempt aborts the savepoint. With an entry before it, a leader
+		// that dies between the two would leave drained sources that nobody restarts.
 		t.giveUp("the sources were drained for a savepoint that failed; " + t.lastError)
-	case counts && t.options.Checkpoint.MaxAge <= 0 && tolerable >= 0 && t.failures > tolerable:
+		return
+	}
+	t.do(ProposeAbort{ID: c.id, Reason: reason, FailuresInRow: t.failures})
+	tolerable := t.options.TolerableFailures
+	if counts && t.options.Checkpoint.MaxAge <= 0 && tolerable >= 0 && t.failures > tolerable {
 		t.giveUp(fmt.Sprintf("%d checkpoints failed in a row (tolerable_failures is %d); %s", t.failures, tolerable, t.lastError))
 	}
 }
