@@ -33,14 +33,14 @@ func stopWithoutMetadata(t *testing.T, c *cluster, store *faulty.Bucket, how str
 	if strings.HasSuffix(how, "dies") {
 		fault = faulty.Stall // the leader dies while its request is under way
 	}
-	refused := store.Add(faulty.Rule{Ops: faulty.Puts, Prefix: l.cluster() + "/jobs/" + string(id) + "/metadata/", Fault: fault})
+	times := map[faulty.Fault]int{faulty.Stall: 1}
+	refused := store.Add(faulty.Rule{Ops: faulty.Puts, Prefix: l.cluster() + "/jobs/" + string(id) + "/metadata/", Fault: fault, Times: times[fault]})
 	request := &wire.StopJobRequest{Job: string(id), Savepoint: &wire.SavepointRequest{Format: dataflow.Native}, Drain: how == "drain", Cancel: how == "cancel"}
 	s := c.stopped(request).Id
 	<-refused.Struck()
 	if fault == faulty.Stall {
-		refused.Lift() // what the dead leader had sent may arrive or not
 		refused = store.Add(faulty.Rule{Ops: faulty.Puts, Prefix: l.cluster() + "/jobs/" + string(id) + "/metadata/"})
-		c.killLeader()
+		c.killLeader() // which ends the request that stands still
 	}
 	failed := c.awaitSavepoint(id, s, ledger.SavepointFailed)
 	c.awaitGoesOn(agents, id, how)
