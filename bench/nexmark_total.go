@@ -23,9 +23,10 @@ type total struct {
 	last     time.Time // the last commit
 }
 
-// readTotal adds up the shares that a job has committed.
+// readTotal adds up the shares that a job has committed. One that has committed none yet may not
+// have made their folder either.
 func readTotal(ctx context.Context, url string, job dataflow.JobID) (t *total, err error) {
-	b, err := open.Open(ctx, url, open.Options{})
+	b, err := open.Open(ctx, url, open.Options{Create: true})
 	if err != nil {
 		return nil, err
 	}
