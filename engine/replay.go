@@ -59,7 +59,7 @@ func checkInFlight(p *Program, r *Restore) error {
 			if e.Index < len(plan.Edges) && p.edge(plan.Edges[e.Index]) == e {
 				continue
 			}
-			return fmt.Errorf("%w: edge %d, %q -> %q, of %s: restore from a checkpoint that was aligned, as a savepoint is",
+			return fmt.Errorf("%w: edge %d, %q -> %q, of %s: restore at the parallelism that it had, or from a checkpoint that was aligned, as a savepoint is",
 				ErrInFlight, e.Index, e.From, e.To, e.Schema)
 		}
 	}

@@ -227,6 +227,11 @@ func runModel(t *testing.T, m model) {
 	r := rand.New(rand.NewPCG(m.seed, 2))
 	c := enginetest.New(m.seed, 1+r.IntN(3))
 	c.AbortOneIn = 4
+	if m.shape == 3 {
+		// Behind an operator of one subtask an edge is forward at parallelism 1 and not at others:
+		// what was in flight has no place then, and the restore says so.
+		c.Barriers = nil
+	}
 	if m.seed%4 == 1 {
 		c.Options.State.Backend = dataflow.BackendLSM
 	}
