@@ -363,7 +363,7 @@ func (a *agent) trigger(t *wire.Trigger) {
 }
 
 func (a *agent) part(p *fakeProcess, t *wire.Trigger) snapshot.Process {
-	prefix := fmt.Sprintf("%s/jobs/%s/%d/%s/", a.c.controllers[0].cluster(), t.Job, t.Attempt, p.status.Process)
+	prefix := fmt.Sprintf("%s/jobs/%s/%d/%s/", a.c.snapshot()[0].cluster(), t.Job, t.Attempt, p.status.Process)
 	part := snapshot.Process{
 		Process: dataflow.Incarnation(p.status.Process), Bytes: 10, Puts: 1,
 		Objects: []snapshot.Run{{Prefix: prefix, Lo: t.Checkpoint, Hi: t.Checkpoint}},
